@@ -1,0 +1,19 @@
+"""The private names of scikit-learn that skuad uses, in one place."""
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    StrOptions,
+    validate_params,
+)
+
+__all__ = [
+    "HasMethods",
+    "Hidden",
+    "Interval",
+    "StrOptions",
+    "_fit_context",
+    "validate_params",
+]
