@@ -1,0 +1,171 @@
+"""Patch grids: cells that tile an image, and the ways between cells and pixels.
+
+Along an axis, cell i of n covers the pixels [i * size / n, (i + 1) * size / n), with
+fractions of a pixel where the division leaves a rest, so that a grid always covers
+its image exactly. This is the half-pixel convention of image resizing.
+"""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from scipy.sparse import csr_array
+
+
+def grid_shape(image_shape, stride):
+    """Shape of the patch grid over an image.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        Height and width of the image, in pixels; further entries are ignored.
+    stride : int
+        Desired size of a cell, in pixels.
+
+    Returns
+    -------
+    shape : tuple of int
+        The nearest number of cells per axis (a half rounds up), at least 1.
+
+    Examples
+    --------
+    >>> from skuad.feature_extraction import grid_shape
+    >>> grid_shape((256, 100), 8)
+    (32, 13)
+    >>> grid_shape((1, 100), 8)
+    (1, 13)
+    """
+    height, width = image_shape[:2]
+    return tuple(
+        max(1, (2 * size + stride) // (2 * stride)) for size in (height, width)
+    )
+
+
+@lru_cache(maxsize=64)
+def cell_weights(size, n_cells):
+    """Share of each pixel in each cell's mean, along one axis.
+
+    Parameters
+    ----------
+    size : int
+        Number of pixels.
+    n_cells : int
+        Number of cells; it may exceed the number of pixels.
+
+    Returns
+    -------
+    weights : csr_array of float32, shape (n_cells, size)
+        Rows sum to 1. Shared between calls: not to be written to.
+    """
+    # In units of 1 / n_cells pixels every border is an integer: no rounding.
+    left = np.arange(n_cells, dtype=np.int64) * size
+    first = left // n_cells
+    last = (left + size - 1) // n_cells
+    counts = last - first + 1
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    pixel = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - first, counts)
+    left = np.repeat(left, counts)
+    overlap = np.minimum(left + size, (pixel + 1) * n_cells)
+    overlap -= np.maximum(left, pixel * n_cells)
+    data = (overlap / size).astype(np.float32)
+    return csr_array((data, pixel, indptr), shape=(n_cells, size))
+
+
+def area_mean(values, shape):
+    """Mean of pixel values over each cell of a grid.
+
+    Pixels that two cells share count in each by the share that it covers.
+
+    Parameters
+    ----------
+    values : array-like of shape (height, width)
+        Pixel values; computed in float32.
+    shape : tuple of int
+        Grid shape (h, w).
+
+    Returns
+    -------
+    means : ndarray of float32, shape (h, w)
+        One mean per cell.
+
+    Examples
+    --------
+    >>> from skuad.feature_extraction._grid import area_mean
+    >>> area_mean([[0, 3, 6]], (1, 2))
+    array([[1., 5.]], dtype=float32)
+    """
+    values = np.asarray(values, np.float32)
+    rows = cell_weights(values.shape[0], shape[0]) @ values
+    columns = cell_weights(values.shape[1], shape[1]) @ np.ascontiguousarray(rows.T)
+    return np.ascontiguousarray(columns.T)
+
+
+def upsample_map(grid, image_shape):
+    """Bilinear interpolation of patch values at the centres of pixels.
+
+    A patch's value sits at the centre of its cell; beyond the centres of the outer
+    cells the value stays constant.
+
+    Parameters
+    ----------
+    grid : array-like of shape (h, w)
+        One value per patch.
+    image_shape : tuple of int
+        Height and width of the image, in pixels; further entries are ignored.
+
+    Returns
+    -------
+    pixel_map : ndarray of float32, shape (height, width)
+        The map at the image's own size.
+
+    Raises
+    ------
+    ValueError
+        If `grid` is not 2-D or has no cell.
+
+    Examples
+    --------
+    >>> from skuad.feature_extraction import upsample_map
+    >>> upsample_map([[0, 1]], (1, 4))
+    array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
+    """
+    grid = np.ascontiguousarray(grid, np.float32)
+    if grid.ndim != 2 or grid.size == 0:
+        raise ValueError(f"grid must be 2-D and not empty, got shape {grid.shape}.")
+    height, width = image_shape[:2]
+    if grid.shape == (height, width):
+        return grid.copy()
+    return cv2.resize(grid, (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
+
+
+def coverage(mask, shape):
+    """Share of each cell that a pixel mask covers.
+
+    Parameters
+    ----------
+    mask : array-like of shape (height, width)
+        Nonzero where a pixel counts, as in a region of interest.
+    shape : tuple of int
+        Grid shape (h, w).
+
+    Returns
+    -------
+    share : ndarray of float32, shape (h, w)
+        From 0 (no pixel of the cell) to 1 (all of them).
+
+    Raises
+    ------
+    ValueError
+        If `mask` is not 2-D or is empty.
+
+    Examples
+    --------
+    >>> from skuad.feature_extraction import coverage
+    >>> coverage([[1, 1, 0, 0, 0, 0]], (1, 2))
+    array([[0.6666667, 0.       ]], dtype=float32)
+    """
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"mask must be 2-D and not empty, got shape {mask.shape}.")
+    # Rounding may leave the sum of a full cell's weights an ulp above 1.
+    return np.minimum(area_mean(mask != 0, shape), np.float32(1))
