@@ -1,0 +1,330 @@
+"""Reading one image file, and finding the image files of a folder."""
+
+import os
+import re
+import threading
+import warnings
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+
+from skuad.io._formats import read_header
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""Suffixes of the files that `find_images` lists, in lower case."""
+
+_DTYPES = (np.uint8, np.uint16, np.float32)
+_RGB_FLAG = getattr(cv2, "IMREAD_COLOR_RGB", None)  # spares a pass over the pixels
+
+# EXIF orientation: (transpose, then flip code of cv2.flip); None does nothing.
+_ORIENTATIONS = {
+    1: (False, None),
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
+}
+
+
+def read_image(path):
+    """Read an image file as an array in RGB order.
+
+    The pixels are as stored: 16 bits stay 16 bits and an alpha channel is kept. The
+    EXIF orientation is applied, so that the array is upright. Of a file with several
+    pages or frames, the first is read.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A PNG, JPEG, BMP, TIFF or WebP file. Its content counts, not its suffix.
+
+    Returns
+    -------
+    ndarray of shape (H, W), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; of dtype uint8, uint16 or float32. A palette becomes RGB
+        (RGBA if it has transparent entries), black and white becomes 0 and 255, CMYK
+        becomes RGB, gray with alpha becomes RGBA, and float64 becomes float32.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    IsADirectoryError
+        If the path is a folder.
+    ValueError
+        If the file is empty, truncated, damaged, of another kind, or holds pixels of
+        another dtype (int32, say). The message names the file and the fault.
+
+    See Also
+    --------
+    find_images : The image files of a folder.
+    select_readable : The files of a list that can be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from skuad.io import read_image, write_image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "part.png")
+    ...     write_image(path, np.full((4, 6, 3), 65535, dtype=np.uint16))
+    ...     image = read_image(path)
+    >>> image.shape, image.dtype
+    ((4, 6, 3), dtype('uint16'))
+    """
+    path = os.fsdecode(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{path!r} is a folder, not an image file. find_images({path!r}) lists "
+            "the images in it."
+        )
+    # fromfile and imdecode, as imread fails on non-ASCII paths on Windows.
+    data = np.fromfile(path, dtype=np.uint8)
+    try:
+        header = read_header(memoryview(data))
+        image = _decode(data, header)
+    except ValueError as error:
+        raise ValueError(
+            f"Cannot read {path!r}: the file {error}. Replace or remove it; "
+            "select_readable(paths, on_error='skip') leaves such files out."
+        ) from error
+    return _orient(image, header.orientation)
+
+
+def _decode(data, header):
+    flags = cv2.IMREAD_UNCHANGED
+    swapped = True
+    if header.colors == "rgb":
+        flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        flags |= cv2.IMREAD_COLOR if _RGB_FLAG is None else _RGB_FLAG
+        swapped = _RGB_FLAG is None
+    if header.patch is not None:
+        position, replacement = header.patch
+        data[position : position + len(replacement)] = tuple(replacement)
+    try:
+        with _quiet_opencv():
+            image = cv2.imdecode(data, flags)
+    except cv2.error as error:
+        raise ValueError(f"cannot be decoded ({error.err or error})") from error
+    if image is None:
+        raise ValueError(
+            f"is a {header.kind} file that cannot be decoded: it is damaged, or of a "
+            "variant that OpenCV does not know"
+        )
+    if image.dtype == np.float64:
+        image = image.astype(np.float32)
+    if image.dtype not in _DTYPES:
+        raise ValueError(
+            f"holds pixels of dtype {image.dtype}, where uint8, uint16 or float32 is "
+            "needed: convert it"
+        )
+    if image.ndim == 3 and swapped:
+        if image.shape[2] == 3:
+            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+        else:
+            cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA, dst=image)
+    return image
+
+
+def _orient(image, orientation):
+    transpose, flip = _ORIENTATIONS[orientation]
+    if transpose:
+        image = cv2.transpose(image)
+    return image if flip is None else cv2.flip(image, flip)
+
+
+_quiet_lock = threading.Lock()
+_quiet_state = {"depth": 0, "level": 0}
+
+
+@contextmanager
+def _quiet_opencv():
+    # What OpenCV logs on a file it cannot decode is in our exception. Its log level
+    # belongs to the process, so threads that decode at once count themselves in and
+    # out, or the last one would restore the silence of the one before.
+    log = cv2.utils.logging
+    with _quiet_lock:
+        if _quiet_state["depth"] == 0:
+            _quiet_state["level"] = log.setLogLevel(log.LOG_LEVEL_SILENT)
+        _quiet_state["depth"] += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_state["depth"] -= 1
+            if _quiet_state["depth"] == 0:
+                log.setLogLevel(_quiet_state["level"])
+
+
+def find_images(folder, recursive=False):
+    """List the image files of a folder in natural order.
+
+    Files are taken by suffix (``.png``, ``.jpg``, ``.jpeg``, ``.bmp``, ``.tif``,
+    ``.tiff`` or ``.webp``, in upper or lower case). Hidden files and folders, whose
+    name begins with a dot, are passed over, as is whatever else lies there
+    (``Thumbs.db``, text files).
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder.
+    recursive : bool, default=False
+        Whether to look into its sub-folders too, those behind links included.
+
+    Returns
+    -------
+    list of str
+        The paths, each beginning with `folder`, so sorted that ``img2.png`` comes
+        before ``img10.png``; the order does not depend on the file system.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    NotADirectoryError
+        If the path is a file.
+    ValueError
+        If the folder holds no image; the message names what was found.
+
+    See Also
+    --------
+    read_image : Read one of the files.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from skuad.io import find_images, write_image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ["img10.png", "img2.png", "IMG1.PNG"]:
+    ...         write_image(os.path.join(folder, name), np.zeros((2, 2), np.uint8))
+    ...     [os.path.basename(path) for path in find_images(folder)]
+    ['IMG1.PNG', 'img2.png', 'img10.png']
+    """
+    folder = os.fsdecode(folder)
+    images, others, subfolders = [], [], []
+    _scan(folder, recursive, images, others, subfolders, seen=set())
+    if not images:
+        raise ValueError(_nothing_found(folder, recursive, others, subfolders))
+    return sorted(images, key=lambda path: _natural_key(os.path.relpath(path, folder)))
+
+
+def _scan(folder, recursive, images, others, subfolders, seen):
+    seen.add(os.path.realpath(folder))  # a link to a parent would never end
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                subfolders.append(entry.path)
+                if recursive and os.path.realpath(entry.path) not in seen:
+                    _scan(entry.path, True, images, others, subfolders, seen)
+            elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                images.append(entry.path)
+            else:
+                others.append(entry.path)
+
+
+def _natural_key(path):
+    parts = [
+        [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", part.casefold())]
+        for part in path.split(os.sep)
+    ]
+    return parts, path  # the path itself decides between img1 and img01
+
+
+def _nothing_found(folder, recursive, others, subfolders):
+    where = "in it or its sub-folders" if recursive else "directly in it"
+    message = (
+        f"No image found in {folder!r}: looked for {', '.join(IMAGE_SUFFIXES)} {where}"
+    )
+    if others:
+        names = sorted(os.path.relpath(path, folder) for path in others)
+        more = ", ..." if len(names) > 5 else ""
+        message += f"; found {len(names)} other file(s): {', '.join(names[:5])}{more}"
+    elif not subfolders:
+        message += "; it is empty"
+    if subfolders and not recursive:
+        message += (
+            f"; it has {len(subfolders)} sub-folder(s), which recursive=True searches"
+        )
+    return message + "."
+
+
+def select_readable(paths, *, on_error="raise"):
+    """Split a list of image files into those that can be read and the others.
+
+    Each file is decoded once, which is the only sure way to know.
+
+    Parameters
+    ----------
+    paths : iterable of str or path-like
+        The files.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about a file that cannot be read: raise its error, or leave the
+        file out and warn once about all of them.
+
+    Returns
+    -------
+    readable : list of str
+        The files that can be read, in the order given.
+    skipped : list of str
+        The files that cannot.
+
+    Raises
+    ------
+    OSError or ValueError
+        What `read_image` raises, under ``on_error="raise"``.
+
+    Warns
+    -----
+    UserWarning
+        Under ``on_error="skip"``, with the number of files left out and their names.
+
+    See Also
+    --------
+    read_image : Read one file.
+
+    Examples
+    --------
+    >>> import os, tempfile, warnings
+    >>> import numpy as np
+    >>> from skuad.io import select_readable, write_image
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     good, bad = (os.path.join(folder, name) for name in ("1.png", "2.png"))
+    ...     write_image(good, np.zeros((2, 2), dtype=np.uint8))
+    ...     open(bad, "wb").close()
+    ...     readable, skipped = select_readable([good, bad], on_error="skip")
+    ...     readable == [good], skipped == [bad]
+    (True, True)
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise ValueError(
+            f"paths must be a list of paths, got the single path {paths!r}: [path]?"
+        )
+    readable, skipped, faults = [], [], []
+    for path in map(os.fsdecode, paths):
+        try:
+            read_image(path)
+        except (OSError, ValueError) as error:
+            if on_error == "raise":
+                raise
+            skipped.append(path)
+            faults.append(str(error).partition(" Replace or remove it;")[0])
+        else:
+            readable.append(path)
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} of {len(skipped) + len(readable)} image files cannot be "
+            "read and are left out:\n" + "\n".join(faults),
+            UserWarning,
+            stacklevel=2,
+        )
+    return readable, skipped
