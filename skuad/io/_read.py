@@ -137,6 +137,9 @@ def _orient(image, orientation):
     return image if flip is None else cv2.flip(image, flip)
 
 
+# cv2.utils.logging came with OpenCV 5; 4 has the two functions at the top.
+_log = getattr(cv2.utils, "logging", cv2)
+_SILENT = 0
 _quiet_lock = threading.Lock()
 _quiet_state = {"depth": 0, "level": 0}
 
@@ -146,10 +149,9 @@ def _quiet_opencv():
     # What OpenCV logs on a file it cannot decode is in our exception. Its log level
     # belongs to the process, so threads that decode at once count themselves in and
     # out, or the last one would restore the silence of the one before.
-    log = cv2.utils.logging
     with _quiet_lock:
         if _quiet_state["depth"] == 0:
-            _quiet_state["level"] = log.setLogLevel(log.LOG_LEVEL_SILENT)
+            _quiet_state["level"] = _log.setLogLevel(_SILENT)
         _quiet_state["depth"] += 1
     try:
         yield
@@ -157,7 +159,7 @@ def _quiet_opencv():
         with _quiet_lock:
             _quiet_state["depth"] -= 1
             if _quiet_state["depth"] == 0:
-                log.setLogLevel(_quiet_state["level"])
+                _log.setLogLevel(_quiet_state["level"])
 
 
 def find_images(folder, recursive=False):

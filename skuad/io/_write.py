@@ -116,7 +116,7 @@ def write_image(path, image):
         raise ValueError(f"Cannot write {path!r}: {fault}.")
     with atomic_path(path) as temporary:
         # imencode, as imwrite fails on non-ASCII paths on Windows.
-        _, data = cv2.imencode(suffix, _to_bgr(image))
+        _, data = cv2.imencode(suffix, _to_bgr(image), _options(image))
         data.tofile(temporary)
 
 
@@ -134,6 +134,12 @@ def _unwritable(image, suffix):
     if channels[0] == 4 and suffix in _WITHOUT_ALPHA:
         return f"a {suffix} file has no alpha channel; write image[..., :3]"
     return None
+
+
+def _options(image):
+    if image.dtype == np.float32:  # OpenCV 4 would store float colours in 24 bits
+        return [cv2.IMWRITE_TIFF_COMPRESSION, 1]
+    return []
 
 
 def _to_bgr(image):
