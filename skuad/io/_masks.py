@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
+
+from skuad.io._read import find_images, read_image
 
 
 def read_mask(path, *, shape=None):
@@ -45,14 +46,15 @@ def read_mask(path, *, shape=None):
 
     Examples
     --------
-    >>> import cv2, numpy as np, tempfile
+    >>> import numpy as np, tempfile
     >>> from pathlib import Path
+    >>> from skuad.io._write import write_image
     >>> from skuad.io._masks import read_mask
     >>> channel = np.zeros((4, 6), np.uint8)
     >>> channel[1, 2:4] = 1
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "000.png"
-    ...     _ = path.write_bytes(cv2.imencode(".png", channel)[1])
+    ...     write_image(path, channel)
     ...     int(read_mask(path, shape=(4, 6)).sum()), int(read_mask(folder).sum())
     (2, 2)
     """
@@ -113,11 +115,7 @@ def read_mask_channels(path):
 
 def _read_files(path):
     """Return the (path, values) of the file, or of every file of the folder."""
-    from skuad.io._read import find_images
-
     paths = find_images(path) if os.path.isdir(path) else [path]
-    if len(paths) == 0:
-        raise ValueError(f"the mask folder {os.fspath(path)!r} holds no image")
     files = [(channel_path, _read_values(channel_path)) for channel_path in paths]
     first_path, first = files[0]
     for channel_path, values in files[1:]:
@@ -134,13 +132,7 @@ def _read_values(path):
     """Return the largest colour channel of a file as (height, width)."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"no mask at {os.fspath(path)!r}")
-    # Decoded from memory: cv2.imread cannot open non-ASCII paths on Windows.
-    data = np.fromfile(path, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None:
-        raise ValueError(
-            f"cannot read the mask {os.fspath(path)!r}: not an image, or damaged"
-        )
+    image = read_image(path)
     if image.ndim == 2:
         return image
     colours = image[..., :3] if image.shape[2] == 4 else image

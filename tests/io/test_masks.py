@@ -111,10 +111,10 @@ def test_missing_and_damaged(tmp_path):
         read_mask(tmp_path / "nothing here.png")
     for name, content in {"empty.png": b"", "text.png": b"no image"}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"cannot read the mask .*{name}"):
+        with pytest.raises(ValueError, match=f"Cannot read .*{name}"):
             read_mask(tmp_path / name)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="No image found"):
         read_mask(tmp_path / "folder")
 
 

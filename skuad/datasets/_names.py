@@ -1,0 +1,41 @@
+"""Names that users type: checked, with the nearest known one in the error."""
+
+import difflib
+
+
+def check_name(name, known, what):
+    """Return `name`, or raise with the known names and the nearest of them.
+
+    Parameters
+    ----------
+    name : str
+        What the user typed.
+    known : iterable of str
+        What there is.
+    what : str
+        What the name stands for, such as ``"category of MVTec AD"``.
+
+    Returns
+    -------
+    str
+        The name, as it was.
+
+    Raises
+    ------
+    ValueError
+        If the name is not a known one.
+    """
+    known = list(known)
+    if isinstance(name, str) and name in known:
+        return name
+    raise ValueError(
+        f"unknown {what}: {name!r}.{did_you_mean(name, known)} "
+        f"Known: {', '.join(map(repr, known)) or 'none'}"
+    )
+
+
+def did_you_mean(name, known):
+    """Return a sentence with the nearest known name, or an empty string."""
+    lower = {str(item).lower(): item for item in known}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
+    return f" Did you mean {lower[near[0]]!r}?" if near else ""
