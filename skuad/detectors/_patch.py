@@ -1,0 +1,191 @@
+"""Patch features, scored by any scikit-learn estimator."""
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+from sklearn.base import clone
+from sklearn.covariance import LedoitWolf
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+
+from skuad.base import MapDetector
+from skuad.detectors._patches import PatchLayout, collect_patches
+from skuad.detectors._row_scores import row_scores
+from skuad.feature_extraction import FilterBankEmbedder
+from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+
+
+class PatchDetector(MapDetector):
+    """Detect anomalies with any scikit-learn estimator on the patches of an image.
+
+    The embedder describes every patch of an image by a vector; the vectors of good
+    images are standardised and given to the estimator as rows of a 2-D array. A new
+    image's patches are scored by it, and the grid of their scores, enlarged to the
+    image's own size, is the anomaly map.
+
+    Parameters
+    ----------
+    embedder : embedder, default=None
+        From images to `FeatureMap`; a `FilterBankEmbedder` by default.
+    estimator : estimator, default=None
+        An outlier detector or density (``score_samples`` or ``decision_function``), a
+        covariance (``mahalanobis``), or an invertible transformer such as
+        `sklearn.decomposition.PCA`, scored by its reconstruction error. By default a
+        Mahalanobis distance with shrunk covariance (`LedoitWolf`).
+    standardize : bool, default=True
+        Whether to give every feature zero mean and unit variance over the training
+        patches.
+    max_patches : int, default=200_000
+        Largest number of training patches that are kept: a uniform sample, stratified
+        by image. It bounds the memory of fitting whatever the number of images.
+    pool : "max", "mean" or float in (0, 1), default="max"
+        Score of an image: the highest value of its map, the mean, or the mean of this
+        share of highest values.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
+        How images are held out: a number of folds or a splitter; ``"auto"`` is 5 folds.
+        None sets no threshold.
+    memory : str, joblib.Memory or None, default=None
+        Cache for the embedder, if it has no own.
+    n_jobs : int or None, default=None
+        Number of folds that are fitted in parallel.
+    random_state : int, RandomState or None, default=None
+        Seed of the sample of patches, and of the estimator if it takes one.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    embedder_ : embedder
+        The embedder in use.
+    scaler_ : StandardScaler or None
+        The fitted standardisation.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+    n_patches_ : int
+        Number of patches of the training images, before sampling.
+
+    See Also
+    --------
+    PatchKNN : Distance to the nearest patches of good images.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchDetector
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=2, n_defective=2, size=64, random_state=0
+    ... )
+    >>> detector = PatchDetector(
+    ...     estimator=IsolationForest(random_state=0), false_alarm_rate=0.1
+    ... )
+    >>> detector.fit(data.train).transform(data.test).shape
+    (4, 64, 64)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "embedder": [HasMethods(["fit", "embed"]), None],
+        "estimator": [HasMethods(["fit"]), None],
+        "standardize": ["boolean"],
+        "max_patches": [Interval(Integral, 1, None, closed="left")],
+        "pool": [
+            StrOptions({"max", "mean"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        **MapDetector._parameter_constraints,
+        "memory": [str, HasMethods(["cache"]), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        estimator=None,
+        *,
+        standardize=True,
+        max_patches=200_000,
+        pool="max",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.embedder = embedder
+        self.estimator = estimator
+        self.standardize = standardize
+        self.max_patches = max_patches
+        self.pool = pool
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _make_estimator(self, random_state):
+        estimator = LedoitWolf() if self.estimator is None else clone(self.estimator)
+        if getattr(estimator, "random_state", 0) is None:
+            estimator.set_params(random_state=random_state.randint(2**31 - 1))
+        return estimator
+
+    def _make_embedder(self):
+        embedder = (
+            FilterBankEmbedder() if self.embedder is None else clone(self.embedder)
+        )
+        if self.memory is not None and embedder.memory is None:
+            embedder.set_params(memory=self.memory)
+        return embedder
+
+    def _fit_images(self, images):
+        random_state = check_random_state(self.random_state)
+        self.embedder_ = self._make_embedder().fit(images)
+        patches = collect_patches(
+            self.embedder_.embed(images),
+            images.roi,
+            max_patches=self.max_patches,
+            random_state=random_state,
+        )
+        self.n_patches_ = sum(layout.n_patches for layout in patches.layouts)
+        self._fit_rows(patches.rows, random_state)
+        return patches
+
+    def _fit_rows(self, rows, random_state):
+        self.scaler_ = StandardScaler().fit(rows) if self.standardize else None
+        self.estimator_ = self._make_estimator(random_state).fit(self._scaled(rows))
+        return self
+
+    def _scaled(self, rows):
+        return rows if self.scaler_ is None else self.scaler_.transform(rows)
+
+    def _row_scores(self, rows):
+        return row_scores(self.estimator_, self._scaled(rows))
+
+    def _detect(self, images):
+        for number, features in enumerate(self.embedder_.embed(images)):
+            layout = PatchLayout(features, images.roi(number))
+            yield layout.map_and_score(
+                self._row_scores(layout.rows(features)), self.pool
+            )
+
+    def _score_fold(self, images, patches, train, test):
+        """Fit the estimator on patches that were sampled already, not anew."""
+        fold = clone(self)
+        fold.embedder_ = self.embedder_
+        fold._fit_rows(patches.of_images(train), check_random_state(self.random_state))
+        if not patches.is_complete:
+            return fold._scores(images.subset(test))
+        return [
+            -patches.layouts[number].map_and_score(
+                fold._row_scores(patches.of_images([number])), self.pool
+            )[1]
+            for number in test
+        ]

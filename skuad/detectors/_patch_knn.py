@@ -1,0 +1,136 @@
+"""PatchCore's recipe: the distance of a patch to the nearest good patches."""
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+
+from skuad.detectors._patch import PatchDetector
+from skuad.neighbors import NearestNeighborDetector
+from skuad.utils._param_validation import Interval, StrOptions
+
+
+class PatchKNN(PatchDetector):
+    """Detect anomalies by the distance of patches to a bank of good patches.
+
+    The recipe of PatchCore [1]_ on any embedder: the standardised patch features of good
+    images are thinned to a coreset, the bank; the anomaly of a patch is its mean
+    distance to the nearest rows of the bank.
+
+    Parameters
+    ----------
+    embedder : embedder, default=None
+        From images to `FeatureMap`; a `FilterBankEmbedder` by default.
+    n_neighbors : int, default=1
+        Number of nearest rows whose distance is averaged.
+    coreset : {"greedy", "random"} or None, default="greedy"
+        How the bank is chosen: greedy k-center, which covers rare patches; at random,
+        which costs nothing; or all patches.
+    coreset_ratio : float in (0, 1], default=0.1
+        Size of the bank relative to the sampled patches.
+    max_patches : int, default=200_000
+        Largest number of training patches that the bank is chosen from: a uniform
+        sample, stratified by image. It bounds the memory of fitting whatever the number
+        of images.
+    pool : "max", "mean" or float in (0, 1), default="max"
+        Score of an image: the highest value of its map, the mean, or the mean of this
+        share of highest values.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags, by the
+        training scores. With ``coreset=None`` these are all zero and none is flagged.
+        It overrides `false_alarm_rate`.
+    calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
+        How images are held out: a number of folds or a splitter. ``"auto"`` is 5 folds
+        for a greedy coreset, which is chosen anew for each; else it is leave-one-out,
+        by passing over the image's own rows of the bank. None sets no threshold.
+    memory : str, joblib.Memory or None, default=None
+        Cache for the embedder, if it has no own.
+    n_jobs : int or None, default=None
+        Number of folds that are fitted in parallel.
+    random_state : int, RandomState or None, default=None
+        Seed of the sample of patches and of the coreset.
+
+    Attributes
+    ----------
+    estimator_ : NearestNeighborDetector
+        The bank and its search.
+    embedder_ : embedder
+        The embedder in use.
+    scaler_ : StandardScaler
+        The fitted standardisation.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+    n_patches_ : int
+        Number of patches of the training images, before sampling.
+
+    See Also
+    --------
+    PatchDetector : Any scikit-learn estimator on patches.
+
+    References
+    ----------
+    .. [1] Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
+       2022, https://arxiv.org/abs/2106.08265
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=2, n_defective=2, size=64, random_state=0
+    ... )
+    >>> detector = PatchKNN(false_alarm_rate=0.1, random_state=0).fit(data.train)
+    >>> detector.transform(data.test).shape
+    (4, 64, 64)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **PatchDetector._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "coreset": [StrOptions({"greedy", "random"}), None],
+        "coreset_ratio": [Interval(Real, 0, 1, closed="right")],
+    }
+    for _name in ("estimator", "standardize"):
+        _parameter_constraints.pop(_name)
+
+    standardize = True
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        n_neighbors=1,
+        coreset="greedy",
+        coreset_ratio=0.1,
+        max_patches=200_000,
+        pool="max",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.embedder = embedder
+        self.n_neighbors = n_neighbors
+        self.coreset = coreset
+        self.coreset_ratio = coreset_ratio
+        self.max_patches = max_patches
+        self.pool = pool
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _make_estimator(self, random_state):
+        return NearestNeighborDetector(
+            self.n_neighbors,
+            coreset=self.coreset,
+            coreset_ratio=self.coreset_ratio,
+            random_state=random_state,
+        )

@@ -1,0 +1,157 @@
+"""A bounded sample of patches, streamed from any number of images."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from skuad.base import mask_outside, pool_map
+from skuad.feature_extraction import FeatureMap, coverage, upsample_map
+
+
+@dataclass
+class PatchSample:
+    """Patch rows of the training images, with the number of the image of each.
+
+    Attributes
+    ----------
+    rows : ndarray of float32 of shape (n_rows, n_features)
+    image : ndarray of int of shape (n_rows,)
+        Image number of each row, ascending.
+    layouts : list of PatchLayout
+        Where the patches of each image lie.
+    """
+
+    rows: np.ndarray
+    image: np.ndarray
+    layouts: list
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no patch of any image was left out."""
+        return len(self.rows) == sum(layout.n_patches for layout in self.layouts)
+
+    def of_images(self, numbers) -> np.ndarray:
+        """Rows of these images."""
+        return self.rows[np.isin(self.image, numbers)]
+
+
+class PatchLayout:
+    """Where the patches of an image that count lie on its grid.
+
+    Parameters
+    ----------
+    features : FeatureMap
+        The image's features.
+    roi : ndarray of bool of shape (H, W) or None
+        Region of interest. A patch counts if at least half of it lies inside; where the
+        region is smaller than that, the patch that holds most of it does.
+    """
+
+    def __init__(self, features: FeatureMap, roi: np.ndarray | None):
+        self.grid_shape = features.shape[:2]
+        self.image_shape = features.image_shape
+        self.roi = roi
+        self.inside = None
+        if roi is not None:
+            share = coverage(roi, self.grid_shape)
+            self.inside = share >= min(0.5, share.max())
+
+    @property
+    def n_patches(self) -> int:
+        """Number of patches that count."""
+        if self.inside is None:
+            return self.grid_shape[0] * self.grid_shape[1]
+        return int(self.inside.sum())
+
+    def rows(self, features: FeatureMap) -> np.ndarray:
+        """Feature rows of the patches that count."""
+        return features.rows if self.inside is None else features.values[self.inside]
+
+    def map_and_score(self, row_scores: np.ndarray, pool) -> tuple[np.ndarray, float]:
+        """Anomaly map and score of the image, from one value per row.
+
+        Returns
+        -------
+        anomaly_map : ndarray of float32 of shape (H, W)
+            Zero outside the region of interest (or the lowest value inside, if that is
+            negative).
+        score : float
+            Pooled over the pixels inside.
+        """
+        if self.inside is None:
+            grid = row_scores.reshape(self.grid_shape)
+            anomaly_map = upsample_map(grid, self.image_shape)
+            return anomaly_map, pool_map(anomaly_map, pool)
+        grid = np.empty(self.grid_shape, np.float32)
+        grid[self.inside] = row_scores
+        # Patches outside take their nearest neighbour's value, so that interpolation
+        # at the border of the region looks at the inside only.
+        nearest = distance_transform_edt(
+            ~self.inside, return_distances=False, return_indices=True
+        )
+        anomaly_map = upsample_map(grid[tuple(nearest)], self.image_shape)
+        return mask_outside(anomaly_map, self.roi), pool_map(
+            anomaly_map[self.roi], pool
+        )
+
+
+def collect_patches(
+    features: Iterator[FeatureMap], roi: Callable, *, max_patches: int, random_state
+) -> PatchSample:
+    """Sample patches uniformly over all images, in one pass and bounded memory.
+
+    The sample is stratified: an image gives a share of its patches that is the same, up
+    to rounding, for all images. Everything is kept if there are no more than
+    `max_patches`.
+
+    Parameters
+    ----------
+    features : iterator of FeatureMap
+        One per image.
+    roi : callable
+        From an image number to its region of interest, or None.
+    max_patches : int
+        Largest number of rows.
+    random_state : RandomState
+        Source of chance.
+
+    Returns
+    -------
+    PatchSample
+    """
+    rows, keys, image, layouts = [], [], [], []
+    n_kept, highest_key = 0, np.inf
+    for number, feature_map in enumerate(features):
+        layout = PatchLayout(feature_map, roi(number))
+        layouts.append(layout)
+        # The key of a patch is its random rank within the image as a share; the patches
+        # with the lowest keys are then a stratified sample.
+        ranks = random_state.permutation(layout.n_patches)
+        key = (ranks + random_state.uniform()) / layout.n_patches
+        keep = key < highest_key
+        rows.append(layout.rows(feature_map)[keep])
+        keys.append(key[keep])
+        image.append(np.full(len(keys[-1]), number))
+        n_kept += len(keys[-1])
+        if n_kept > 2 * max_patches:
+            rows, keys, image = _lowest(rows, keys, image, max_patches)
+            n_kept, highest_key = max_patches, keys[0].max()
+    if n_kept > max_patches:
+        rows, keys, image = _lowest(rows, keys, image, max_patches)
+    return PatchSample(np.concatenate(rows), np.concatenate(image), layouts)
+
+
+def _lowest(rows, keys, image, n_rows):
+    """Keep the rows with the lowest keys, in their order."""
+    keys = np.concatenate(keys)
+    keep = np.sort(np.argpartition(keys, n_rows - 1)[:n_rows])
+    bounds = np.cumsum([0, *(len(part) for part in rows)])
+    kept = np.empty((n_rows, rows[0].shape[1]), rows[0].dtype)
+    done = 0
+    for start, part in zip(bounds, rows, strict=False):
+        mine = keep[(keep >= start) & (keep < start + len(part))] - start
+        kept[done : done + len(mine)] = part[mine]
+        done += len(mine)
+    return [kept], [keys[keep]], [np.concatenate(image)[keep]]

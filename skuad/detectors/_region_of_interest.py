@@ -1,0 +1,161 @@
+"""A detector that looks at a part of the image only."""
+
+import os
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from skuad.base import MapDetector, MetaMapDetector, detect
+from skuad.io import ImageSequence, read_mask
+
+
+def region_mask(roi, image_shape: tuple[int, int]) -> np.ndarray:
+    """Turn a region of interest into a mask of an image's size.
+
+    Parameters
+    ----------
+    roi : array-like of shape (H, W), array-like of shape (n, 2), or path-like
+        A mask, non-zero inside; a polygon of n >= 3 points (x, y) in pixels; or the file
+        of a mask.
+    image_shape : tuple of (H, W)
+        Size of the image.
+
+    Returns
+    -------
+    mask : ndarray of bool of shape (H, W)
+
+    Raises
+    ------
+    ValueError
+        If the mask has another size, or no pixel of the image lies inside.
+    """
+    roi = read_mask(roi) if isinstance(roi, str | os.PathLike) else np.asarray(roi)
+    if roi.ndim != 2:
+        raise ValueError(
+            f"roi is a mask (H, W) or a polygon (n, 2), but its shape is {roi.shape}"
+        )
+    if roi.shape[1] == 2 and roi.shape != tuple(image_shape):
+        if len(roi) < 3:
+            raise ValueError(f"a polygon has 3 points or more, but roi has {len(roi)}")
+        mask = np.zeros(image_shape, np.uint8)
+        cv2.fillPoly(mask, [np.round(roi).astype(np.int32)], 1)
+    elif roi.shape == tuple(image_shape):
+        mask = roi
+    else:
+        raise ValueError(
+            f"the region of interest is {roi.shape[0]} x {roi.shape[1]} pixels, but the "
+            f"image {image_shape[0]} x {image_shape[1]}: give a mask of the image's size"
+        )
+    mask = np.ascontiguousarray(mask != 0)
+    if not mask.any():
+        raise ValueError("no pixel of the image lies inside the region of interest")
+    return mask
+
+
+class RegionOfInterest(MetaMapDetector):
+    """Look at a part of the image only.
+
+    Fixtures, conveyors and the rim of the picture are the main source of false alarms
+    on a line. Pixels outside the region are not learnt from, their map is zero, and
+    they take no part in the score or in the threshold; tiles wholly outside are not
+    run. A patch counts if at least half of it lies inside.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, or a pipeline that ends in one. One that is not of this library
+        learns from whole images; its map is cut to the region and its highest value
+        inside is the score.
+    roi : array-like of shape (H, W), array-like of shape (n, 2), or path-like, default=None
+        A mask, non-zero inside; a polygon of n >= 3 points (x, y) in pixels; or the file
+        of a mask. It holds for every image, and all have its size. None is the whole
+        image.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : "auto", int, splitter or None, default="auto"
+        How images are held out: a number of folds or a splitter; ``"auto"`` is 5 folds.
+        None sets no threshold.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The fitted detector.
+    roi_ : ndarray of bool of shape (H, W) or None
+        The region as a mask.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN, RegionOfInterest
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=1, n_defective=1, size=64, random_state=0
+    ... )
+    >>> corner = [(0, 0), (31, 0), (31, 31), (0, 31)]
+    >>> detector = RegionOfInterest(
+    ...     PatchKNN(random_state=0), roi=corner, false_alarm_rate=0.1
+    ... )
+    >>> maps = detector.fit(data.train).transform(data.test)
+    >>> float(maps[:, 32:].max()), bool((maps[:, :32, :32] > 0).any())
+    (0.0, True)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **MetaMapDetector._parameter_constraints,
+        "roi": ["array-like", str, os.PathLike, None],
+        **MapDetector._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        detector,
+        roi=None,
+        *,
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+    ):
+        self.detector = detector
+        self.roi = roi
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+
+    def _fit_images(self, images):
+        self.roi_ = None
+        if self.roi is not None:
+            if images.is_rows:
+                raise ValueError("line scans have no region of interest: set roi=None")
+            self.roi_ = region_mask(self.roi, images[0].shape[:2])
+        self.detector_ = self._clone_detector().fit(self._inside(images))
+
+    def _detect(self, images):
+        return detect(self.detector_, self._inside(images))
+
+    def _inside(self, images):
+        """Give the images with their region, or as they are without one."""
+        if self.roi_ is None:
+            return images.data
+        sequence = images.data if images.kind == "lazy" else ImageSequence(images.data)
+        return sequence.with_roi(self.roi_).then(_OfShape(self.roi_.shape))
+
+
+class _OfShape:
+    """A picklable step that refuses images of another size."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def __call__(self, image):
+        if np.shape(image)[:2] != self.shape:
+            raise ValueError(
+                f"the image is {np.shape(image)[0]} x {np.shape(image)[1]} pixels, but "
+                f"the region of interest {self.shape[0]} x {self.shape[1]}"
+            )
+        return image

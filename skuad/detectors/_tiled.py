@@ -1,0 +1,133 @@
+"""Any detector on tiles of high-resolution images."""
+
+from itertools import islice
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+
+from skuad.base import MapDetector, MetaMapDetector, detect
+from skuad.detectors._tiles import TileSource, stitch, tile_groups
+from skuad.utils._param_validation import Interval, StrOptions
+
+
+class Tiled(MetaMapDetector):
+    """Run a detector on tiles and stitch its maps together.
+
+    Images of any size and of mixed sizes are cut into square tiles; the last tile of a
+    row or column moves inward, and an image smaller than a tile is padded by
+    reflection. The threshold holds for whole images: it is set on the scores, reduced
+    over all tiles, of images that were held out as a whole.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, a pipeline that ends in one, or a foreign estimator whose
+        ``transform`` gives maps.
+    tile : int, default=512
+        Side of a tile in pixels.
+    stride : int or None, default=None
+        Distance between tiles, at most `tile`, which is the default: no overlap.
+    reduce : {"blend", "mean", "max"}, default="blend"
+        How maps are put together where tiles overlap: weighted towards the middle of a
+        tile, averaged, or the highest value.
+    score_reduce : {"max", "mean"}, default="max"
+        How the scores of the tiles give the score of the image.
+    fit_on : {"tiles", "images"}, default="tiles"
+        What the detector learns from.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : "auto", int, splitter or None, default="auto"
+        How whole images are held out: a number of folds or a splitter; ``"auto"`` is 5
+        folds. None sets no threshold.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The fitted detector.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN, Tiled
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=2, n_defective=2, size=96, random_state=0
+    ... )
+    >>> detector = Tiled(PatchKNN(random_state=0), tile=64, false_alarm_rate=0.1)
+    >>> detector.fit(data.train).transform(data.test).shape
+    (4, 96, 96)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **MetaMapDetector._parameter_constraints,
+        "tile": [Interval(Integral, 1, None, closed="left")],
+        "stride": [Interval(Integral, 1, None, closed="left"), None],
+        "reduce": [StrOptions({"blend", "mean", "max"})],
+        "score_reduce": [StrOptions({"max", "mean"})],
+        "fit_on": [StrOptions({"tiles", "images"})],
+        **MapDetector._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        detector,
+        *,
+        tile=512,
+        stride=None,
+        reduce="blend",
+        score_reduce="max",
+        fit_on="tiles",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+    ):
+        self.detector = detector
+        self.tile = tile
+        self.stride = stride
+        self.reduce = reduce
+        self.score_reduce = score_reduce
+        self.fit_on = fit_on
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+
+    def _geometry(self, images):
+        tile, stride = self.tile, self.stride or self.tile
+        if stride > tile:
+            raise ValueError(
+                f"stride={stride} is larger than tile={tile}: pixels between the tiles "
+                "would be left out. Lower the stride"
+            )
+        if images.is_rows:
+            tile = min(tile, images.data.shape[1])
+        return {"tile": tile, "stride": min(stride, tile)}
+
+    def _fit_images(self, images):
+        geometry = self._geometry(images)
+        self.detector_ = self._clone_detector()
+        if self.fit_on == "tiles":
+            self.detector_.fit(TileSource(images, **geometry).as_input())
+        else:
+            self.detector_.fit(images.data)
+
+    def _detect(self, images):
+        for tiles in tile_groups(images, **self._geometry(images)):
+            results = iter(
+                detect(self.detector_, tiles.as_input()) if len(tiles) else ()
+            )
+            for coords, image_shape in zip(
+                tiles.coords, tiles.image_shapes, strict=True
+            ):
+                of_image = list(islice(results, len(coords)))
+                maps = [anomaly_map for anomaly_map, _ in of_image]
+                scores = [score for _, score in of_image]
+                yield (
+                    stitch(maps, coords, image_shape, reduce=self.reduce),
+                    float(getattr(np, self.score_reduce)(scores)) if scores else 0.0,
+                )

@@ -1,0 +1,137 @@
+"""What every embedder has in common: images in, feature maps out, batch by batch."""
+
+import hashlib
+from collections.abc import Iterator
+from copy import copy
+from itertools import islice
+
+import numpy as np
+from joblib import hash as joblib_hash
+from sklearn.utils.validation import check_memory
+
+from skuad.base import ImageTransformer, validate_images
+from skuad.feature_extraction._feature_map import FeatureMap
+from skuad.io._images import check_image
+
+
+class Embedder(ImageTransformer):
+    """Base of stateless transformers from an image to a `FeatureMap`.
+
+    A subclass has the parameter `memory` and writes ``_embed(images)``: a list of
+    (H, W, C) arrays to a list of (h, w, d) arrays. It may set ``min_size``, the smallest
+    height and width of an image in pixels (line scans are exempt), and ``batch_size``.
+    """
+
+    min_size = 1
+    batch_size = 1
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def embed(self, X) -> Iterator[FeatureMap]:
+        """Yield the features of every image, reading the images as it goes.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Yields
+        ------
+        features : FeatureMap
+
+        Raises
+        ------
+        ValueError
+            If an image is smaller than the embedder's filters need; it is named.
+        """
+        images = validate_images(self, X, reset=False)
+        numbers = iter(range(len(images)))
+        while batch := list(islice(numbers, self.batch_size)):
+            arrays = []
+            for number in batch:
+                image = images[number]
+                if not images.is_rows:
+                    self._check_size(image, images.describe(number))
+                arrays.append(image)
+            yield from self._embed_batch(arrays)
+
+    def transform(self, X):
+        """Embed every image.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        features : list of FeatureMap, ImageSequence, or ndarray (n, 1, w, d)
+            Lazy for paths and lazy sequences, an array for line scans.
+        """
+        self._validate_params()
+        images = validate_images(self, X, reset=False)
+        if images.kind == "lazy":
+            return images.data.then(_EmbedOne(copy(self)))
+        features = list(self.embed(images))
+        return (
+            np.stack([item.values for item in features]) if images.is_rows else features
+        )
+
+    def _check_size(self, image, name):
+        height, width = image.shape[:2]
+        if min(height, width) < self.min_size:
+            raise ValueError(
+                f"{name} is {height} x {width} pixels, but {type(self).__name__} needs "
+                f"{self.min_size} x {self.min_size} or more: enlarge the image, or give "
+                "line scans as the rows of a 2-D float array"
+            )
+
+    def _embed_batch(self, arrays) -> list[FeatureMap]:
+        if self.memory is None:
+            values = self._embed(arrays)
+        else:
+            cached = check_memory(self.memory).cache(
+                _embed_one, ignore=["embedder", "image"]
+            )
+            settings = joblib_hash(
+                (type(self).__qualname__, {**self.get_params(), "memory": None})
+            )
+            values = [
+                cached(settings, _digest(image), embedder=self, image=image)
+                for image in arrays
+            ]
+        return [
+            FeatureMap(value, image.shape[:2])
+            for value, image in zip(values, arrays, strict=True)
+        ]
+
+
+class _EmbedOne:
+    """A picklable step from one image to its features."""
+
+    def __init__(self, embedder):
+        self.embedder = embedder
+
+    def __call__(self, image):
+        image = check_image(
+            image, n_channels=getattr(self.embedder, "n_channels_in_", None)
+        )
+        self.embedder._check_size(image, "the image")
+        return self.embedder._embed_batch([image])[0]
+
+
+def _embed_one(settings, digest, *, embedder, image):
+    """Embed one image; the cache looks at `settings` and `digest` only."""
+    return embedder._embed([image])[0]
+
+
+def _digest(image) -> str:
+    """Hash of an image's pixels, shape and dtype."""
+    content = hashlib.blake2b(
+        f"{image.dtype.str}{image.shape}".encode(), digest_size=20
+    )
+    content.update(np.ascontiguousarray(image))
+    return content.hexdigest()

@@ -1,0 +1,103 @@
+"""A lazy sequence of images: read, and passed through transformers, on access."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from skuad.io._read import read_image
+
+
+class ImageSequence(Sequence):
+    """Images that are read, and passed through a chain of functions, on access.
+
+    Image transformers return one when they are given paths or another lazy
+    sequence, so that a data set never has to fit in memory. It has a length, takes
+    integers, slices, and index or boolean arrays, can be iterated again and again,
+    and pickles without pixels when its source is a list of paths.
+
+    Parameters
+    ----------
+    source : sequence of path-like or of array
+        Paths of image files, or any sequence whose items are images.
+    steps : sequence of callable, default=()
+        Functions of one image, applied in order on each access.
+    indices : array of int or None, default=None
+        The items of `source` that belong to the sequence, in order; all by default.
+    roi : ndarray of bool of shape (H, W) or None, default=None
+        Region of interest that belongs to every image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.io import ImageSequence
+    >>> images = ImageSequence([np.zeros((2, 2)), np.ones((2, 2))])
+    >>> doubled = images.then(lambda image: 2 * image)
+    >>> len(doubled), float(doubled[1].max()), len(doubled[:1])
+    (2, 2.0, 1)
+    """
+
+    def __init__(self, source, steps=(), *, indices=None, roi=None):
+        self.source = source
+        self.steps = tuple(steps)
+        self.indices = np.arange(len(source)) if indices is None else indices
+        self._roi = roi
+
+    def __len__(self):
+        return len(self.indices)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Length as a tuple, which makes scikit-learn index the sequence lazily."""
+        return (len(self),)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn indexes with (rows, ...)
+        if not isinstance(key, int | np.integer):
+            return self._with(indices=self.indices[key])
+        image = self.source[self.indices[key]]
+        if isinstance(image, str | os.PathLike):
+            image = read_image(image)
+        for step in self.steps:
+            try:
+                image = step(image)
+            except ValueError as error:
+                raise ValueError(f"{self.describe(key)}: {error}") from error
+        return image
+
+    def __array__(self, dtype=None, copy=None):
+        return np.stack(list(self)).astype(dtype, copy=False)
+
+    def __repr__(self):
+        return f"ImageSequence({len(self)} images, {len(self.steps)} steps)"
+
+    def _with(self, **changes):
+        arguments = {"indices": self.indices, "roi": self._roi, **changes}
+        steps = arguments.pop("steps", self.steps)
+        return type(self)(self.source, steps, **arguments)
+
+    def then(self, step: Callable) -> "ImageSequence":
+        """Return the sequence with one more function of an image at the end."""
+        return self._with(steps=(*self.steps, step))
+
+    def with_roi(self, roi: np.ndarray) -> "ImageSequence":
+        """Return the sequence with a region of interest for every image."""
+        return self._with(roi=roi)
+
+    def roi(self, index: int) -> np.ndarray | None:
+        """Region of interest of an image: a bool array (H, W), or None for all."""
+        if self._roi is not None:
+            return self._roi
+        lookup = getattr(self.source, "roi", None)
+        return None if lookup is None else lookup(self.indices[index])
+
+    def describe(self, index: int) -> str:
+        """Name an image for a message: its number and, if it has one, its path."""
+        item = self.indices[index]
+        name = getattr(self.source, "describe", None)
+        if name is not None:
+            return name(item)
+        if isinstance(self.source[item], str | os.PathLike):
+            return f"image {item} ({os.fspath(self.source[item])})"
+        return f"image {item}"

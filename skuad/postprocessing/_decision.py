@@ -1,0 +1,263 @@
+"""From anomaly maps to decisions: masks and regions of defects."""
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.base import MapDetector, MetaMapDetector, detect, pool_map, validate_images
+from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+
+
+def clean_mask(mask, *, min_area=0, closing=0, fill_holes=False) -> np.ndarray:
+    """Close gaps, fill holes and drop small regions of a mask, in this order.
+
+    Parameters
+    ----------
+    mask : array-like of bool of shape (H, W)
+        Pixels above a threshold.
+    min_area : int, default=0
+        Regions of fewer pixels are dropped (8-connected).
+    closing : int, default=0
+        Gaps up to about this many pixels between regions are closed.
+    fill_holes : bool, default=False
+        Whether holes inside regions are filled.
+
+    Returns
+    -------
+    mask : ndarray of bool of shape (H, W)
+    """
+    mask = np.asarray(mask, bool)
+    if closing:
+        # The frame keeps the closing from eating regions at the border.
+        frame = [(closing, closing)] * 2
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (closing + 1, closing + 1))
+        padded = np.pad(mask, frame).astype(np.uint8)
+        closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)
+        mask = closed[closing:-closing, closing:-closing] > 0
+    if fill_holes:
+        mask = binary_fill_holes(mask)
+    if min_area > 1:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(
+            mask.astype(np.uint8), connectivity=8
+        )
+        keep = stats[:, cv2.CC_STAT_AREA] >= min_area
+        keep[0] = False
+        mask = keep[labels]
+    return mask
+
+
+def mask_regions(anomaly_map, mask) -> list[dict]:
+    """Describe the 8-connected regions of a mask.
+
+    Parameters
+    ----------
+    anomaly_map : array-like of shape (H, W)
+        High is anomalous.
+    mask : array-like of bool of shape (H, W)
+        Pixels of defects.
+
+    Returns
+    -------
+    regions : list of dict
+        The highest peak first, with ``area`` in pixels, ``box`` as (y0, x0, y1, x1) with
+        exclusive ends, ``peak`` and ``mean`` of the map inside, and ``peak_at`` as (y, x).
+    """
+    anomaly_map = np.asarray(anomaly_map)
+    n_labels, labels, stats, _ = cv2.connectedComponentsWithStats(
+        np.asarray(mask, np.uint8), connectivity=8
+    )
+    regions = []
+    for label in range(1, n_labels):
+        x, y, width, height, area = map(int, stats[label])
+        box = np.s_[y : y + height, x : x + width]
+        values = np.where(labels[box] == label, anomaly_map[box], -np.inf)
+        peak_y, peak_x = np.unravel_index(values.argmax(), values.shape)
+        regions.append(
+            {
+                "area": area,
+                "box": (y, x, y + height, x + width),
+                "peak": float(values.max()),
+                "peak_at": (y + int(peak_y), x + int(peak_x)),
+                "mean": float(values[labels[box] == label].mean(dtype=np.float64)),
+            }
+        )
+    return sorted(regions, key=lambda region: -region["peak"])
+
+
+class MapDecision(MetaMapDetector):
+    """Post-process a detector's maps, then decide per image and per pixel.
+
+    The threshold is set on the processed maps of held-out images: clones of the
+    detector are fitted without them. (A step after the detector in a pipeline would be
+    fitted on maps of images that the detector has memorised, which are close to zero.)
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, or a pipeline that ends in one.
+    postprocess : transformer or None, default=None
+        From maps to maps, such as `SmoothMaps`. It must not need fitting.
+    threshold : float or None, default=None
+        Pixels of the processed map above it belong to defects. None is ``-offset_``: with
+        ``pool="max"``, an image is flagged exactly if one of its pixels is above.
+    min_area : int, default=0
+        Regions of fewer pixels are dropped from masks.
+    closing : int, default=0
+        Gaps up to about this many pixels are closed in masks.
+    fill_holes : bool, default=False
+        Whether holes of regions are filled in masks.
+    pool : "max", "mean" or float in (0, 1), default="max"
+        Score of an image: the highest value of its processed map, the mean, or the mean
+        of this share of highest values.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : "auto", int, splitter or None, default="auto"
+        How images are held out: a number of folds or a splitter; ``"auto"`` is 5 folds.
+        None sets no threshold.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The fitted detector.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> from skuad.postprocessing import MapDecision, SmoothMaps
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=1, n_defective=1, size=64, random_state=0
+    ... )
+    >>> decision = MapDecision(
+    ...     PatchKNN(random_state=0), SmoothMaps(sigma=2), false_alarm_rate=0.1
+    ... ).fit(data.train)
+    >>> [mask.shape for mask in decision.predict_mask(data.test)]
+    [(64, 64), (64, 64)]
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **MetaMapDetector._parameter_constraints,
+        "postprocess": [HasMethods(["transform"]), None],
+        "threshold": [Interval(Real, None, None, closed="neither"), None],
+        "min_area": [Interval(Integral, 0, None, closed="left")],
+        "closing": [Interval(Integral, 0, None, closed="left")],
+        "fill_holes": ["boolean"],
+        "pool": [
+            StrOptions({"max", "mean"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        **MapDetector._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        detector,
+        postprocess=None,
+        *,
+        threshold=None,
+        min_area=0,
+        closing=0,
+        fill_holes=False,
+        pool="max",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+    ):
+        self.detector = detector
+        self.postprocess = postprocess
+        self.threshold = threshold
+        self.min_area = min_area
+        self.closing = closing
+        self.fill_holes = fill_holes
+        self.pool = pool
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+
+    def _fit_images(self, images):
+        self.detector_ = self._clone_detector().fit(images.data)
+
+    def _detect(self, images):
+        postprocess = None if self.postprocess is None else clone(self.postprocess)
+        for anomaly_map, _ in detect(self.detector_, images.data):
+            if postprocess is not None:
+                anomaly_map = postprocess.transform([anomaly_map])[0]
+            yield anomaly_map, pool_map(anomaly_map, self.pool)
+
+    def predict_mask(self, X):
+        """Masks of the defects.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        masks : list of ndarray, or ndarray of shape (n, H, W) or (n, n_features)
+            bool, at the image's own size; in the container that `transform` gives.
+        """
+        check_is_fitted(self)
+        images = validate_images(self, X, reset=False)
+        return images.wrap_maps([self._mask(a) for a, _ in self._detect(images)])
+
+    def regions(self, X) -> list[list[dict]]:
+        """Regions of the defects of every image.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        regions : list of list of dict
+            See `mask_regions`.
+        """
+        return list(self.iter_regions(X))
+
+    def iter_regions(self, X) -> Iterator[list[dict]]:
+        """Yield the regions of the defects, image by image.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Yields
+        ------
+        regions : list of dict
+            See `mask_regions`.
+        """
+        for anomaly_map, _ in self.detect(X):
+            yield mask_regions(anomaly_map, self._mask(anomaly_map))
+
+    def _mask(self, anomaly_map):
+        # A float64 scalar, so that the comparison is not rounded to float32 and agrees
+        # with that of the scores.
+        threshold = np.float64(
+            -self.offset_ if self.threshold is None else self.threshold
+        )
+        if np.isnan(threshold):
+            raise ValueError(
+                "this MapDecision has no threshold, since it was fitted with "
+                "calibration=None: set threshold, or fit it with calibration='auto'"
+            )
+        return clean_mask(
+            anomaly_map > threshold,
+            min_area=self.min_area,
+            closing=self.closing,
+            fill_holes=self.fill_holes,
+        )

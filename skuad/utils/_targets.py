@@ -1,0 +1,78 @@
+"""What y says about an image: good, or anomalous."""
+
+import os
+import warnings
+
+import numpy as np
+
+
+def anomalous(y, n_samples: int) -> np.ndarray:
+    """Return which images y marks as anomalous, without reading a mask file.
+
+    Parameters
+    ----------
+    y : None, array-like of {1, -1}, array of masks, or list
+        +1 good and -1 anomalous; masks, non-zero where anomalous, as an array (n, H, W)
+        or (n, W) for line scans; or a list whose items are a mask (H, W), None (good),
+        -1 (anomalous, extent unknown), or the path of a mask ('' for a good image).
+    n_samples : int
+        Number of images.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or a target is 0 (unknown) among labels of +1 and -1.
+    """
+    if y is None:
+        return np.zeros(n_samples, bool)
+    if hasattr(y, "iloc"):
+        y = y.to_numpy()
+    elif not isinstance(y, list | tuple | np.ndarray):
+        y = np.asarray(y)
+    if len(y) != n_samples:
+        raise ValueError(
+            "Found input variables with inconsistent numbers of samples: "
+            f"{[n_samples, len(y)]}"
+        )
+    if isinstance(y, np.ndarray) and y.dtype.kind not in "OUT" and y.ndim > 1:
+        if y.shape[1:] == (1,):
+            return _from_labels(y.ravel())
+        return y.reshape(n_samples, -1).any(axis=1)
+    if all(
+        np.ndim(item) == 0 and isinstance(item, int | float | np.number) for item in y
+    ):
+        return _from_labels(np.asarray(y))
+    return np.array([_is_anomalous(item) for item in y], bool)
+
+
+def _from_labels(labels):
+    values = set(np.unique(labels).tolist())
+    if values <= {1, -1}:
+        return labels == -1
+    if values <= {-1, 0, 1} and (-1 in values or values == {0}):
+        raise ValueError(
+            f"y has {int((labels == 0).sum())} targets of 0 (unknown): leave those images "
+            "out; +1 is good and -1 anomalous"
+        )
+    warnings.warn(
+        "y is not coded as +1 (good) and -1 (anomalous), so fit uses all images as good. "
+        "From 0/1 labels: np.where(is_defect, -1, 1)",
+        UserWarning,
+        stacklevel=5,
+    )
+    return np.zeros(len(labels), bool)
+
+
+def _is_anomalous(item):
+    if item is None:
+        return False
+    if isinstance(item, str | os.PathLike):
+        return os.fspath(item) not in ("", ".")
+    item = np.asarray(item)
+    if item.ndim == 0 and item not in (1, -1):
+        raise ValueError(f"y has the target {item}: +1 is good and -1 anomalous")
+    return bool(item == -1) if item.ndim == 0 else bool(item.any())

@@ -1,0 +1,72 @@
+"""A tiny, real instance of every public estimator, for the batteries of checks."""
+
+import numpy as np
+
+
+def instances() -> dict[str, list]:
+    """Map the name of every public estimator class to instances of it.
+
+    The instances have real parts and default parameters, but for the false-alarm rate:
+    scikit-learn's battery wants some training sample flagged.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import IsolationForest
+    from sklearn.pipeline import make_pipeline
+
+    from skuad.detectors import PatchDetector, PatchKNN, RegionOfInterest, Tiled
+    from skuad.feature_extraction import FilterBankEmbedder
+    from skuad.neighbors import NearestNeighborDetector
+    from skuad.postprocessing import MapDecision, SmoothMaps
+    from skuad.preprocessing import (
+        GrayWorld,
+        HomomorphicFilter,
+        MaxRGB,
+        Tiler,
+        WhiteBalance,
+    )
+
+    rate = {"false_alarm_rate": 0.1}
+    return {
+        "FilterBankEmbedder": [FilterBankEmbedder()],
+        "GrayWorld": [GrayWorld()],
+        "HomomorphicFilter": [HomomorphicFilter()],
+        "MapDecision": [MapDecision(PatchKNN(), SmoothMaps(sigma=1), **rate)],
+        "MaxRGB": [MaxRGB()],
+        "NearestNeighborDetector": [NearestNeighborDetector()],
+        "PatchDetector": [
+            PatchDetector(**rate),
+            PatchDetector(estimator=IsolationForest(20), **rate),
+            PatchDetector(estimator=PCA(0.9), **rate),
+        ],
+        "PatchKNN": [PatchKNN(**rate), PatchKNN(coreset="random", **rate)],
+        "RegionOfInterest": [RegionOfInterest(PatchKNN(), **rate)],
+        "SmoothMaps": [SmoothMaps()],
+        "Tiled": [
+            Tiled(PatchKNN(), **rate),
+            Tiled(make_pipeline(GrayWorld(), PatchKNN()), **rate),
+        ],
+        "Tiler": [Tiler()],
+        "WhiteBalance": [WhiteBalance(), WhiteBalance(method="reference")],
+    }
+
+
+def make_images(n, *, size=(48, 56), channels=3, dtype=np.uint8, seed=0) -> np.ndarray:
+    """Make textured images of one kind, each a little different.
+
+    Returns
+    -------
+    images : ndarray of shape (n, H, W) for one channel, or (n, H, W, C)
+    """
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    images = []
+    for _ in range(n):
+        image = rng.normal(0.5, 0.25, (*size, channels)).astype(np.float32)
+        image = cv2.GaussianBlur(image, (0, 0), 1.5).reshape(*size, channels)
+        images.append(np.clip(0.5 + (image - 0.5) * 2 + rng.normal(0, 0.02), 0, 1))
+    images = np.stack(images)
+    if np.dtype(dtype).kind == "u":
+        images = np.rint(images * np.iinfo(dtype).max)
+    images = images.astype(dtype)
+    return images[..., 0] if channels == 1 else images

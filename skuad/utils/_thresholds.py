@@ -1,0 +1,106 @@
+"""From the scores of good images to a threshold."""
+
+import warnings
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
+
+
+class CalibrationWarning(UserWarning):
+    """The training images cannot support the false-alarm rate that was asked for."""
+
+
+def images_needed(false_alarm_rate: float) -> int:
+    """Smallest number of good images whose held-out scores support a rate.
+
+    Examples
+    --------
+    >>> from skuad.utils import images_needed
+    >>> images_needed(0.01), images_needed(0.1)
+    (99, 9)
+    """
+    return int(np.ceil(1 / false_alarm_rate - 1e-9)) - 1
+
+
+def false_alarm_offset(scores, false_alarm_rate: float) -> float:
+    """Offset below which a new score falls with a given probability.
+
+    The k-th lowest of n exchangeable scores is undercut by a new one with probability
+    k / (n + 1); between two order statistics the offset is interpolated.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n,)
+        Held-out scores of good images; low is anomalous.
+    false_alarm_rate : float in (0, 1)
+        Share of good images that may be flagged.
+
+    Returns
+    -------
+    offset : float
+        With fewer than ``1 / false_alarm_rate - 1`` scores it is the lowest of them,
+        and a `CalibrationWarning` states the rate that they do support.
+
+    Examples
+    --------
+    >>> from skuad.utils import false_alarm_offset
+    >>> false_alarm_offset(range(99), 0.05)
+    4.0
+    """
+    scores = np.asarray(scores, np.float64)
+    if len(scores) < images_needed(false_alarm_rate):
+        warnings.warn(
+            f"{len(scores)} good images support a false-alarm rate of "
+            f"{1 / (len(scores) + 1):.2%} at the lowest, not {false_alarm_rate:.2%}: the "
+            "threshold is their highest held-out anomaly score. "
+            f"{false_alarm_rate:.2%} takes {images_needed(false_alarm_rate)} images",
+            CalibrationWarning,
+            stacklevel=4,
+        )
+    return float(np.quantile(scores, false_alarm_rate, method="weibull"))
+
+
+def contamination_offset(scores, contamination: float) -> float:
+    """Offset that flags a share of the training scores, as scikit-learn sets it."""
+    return float(np.percentile(scores, 100.0 * contamination))
+
+
+def calibration_folds(calibration, n_samples: int, groups=None) -> list:
+    """Split the training images for held-out scores.
+
+    Parameters
+    ----------
+    calibration : {"auto", "leave_one_out"}, int or splitter
+        ``"auto"`` is 5 folds. Folds are runs of neighbouring images, since photographs
+        taken one after the other are often alike.
+    n_samples : int
+        Number of good images.
+    groups : array-like of shape (n_samples,) or None
+        Images of one group stay on one side.
+
+    Returns
+    -------
+    list of (train, test) index arrays
+
+    Raises
+    ------
+    ValueError
+        With fewer images or groups than two.
+    """
+    n_units = n_samples if groups is None else len(np.unique(groups))
+    if n_units < 2:
+        unit = "sample(s)" if groups is None else "group(s)"
+        raise ValueError(
+            f"Found {n_units} {unit} (n_samples = {n_samples}): a threshold from held-out "
+            "scores takes 2 good images or more. Give more, or pass calibration=None for "
+            "maps and scores without a threshold"
+        )
+    if calibration == "auto":
+        calibration = min(5, n_units)
+    if calibration == "leave_one_out":
+        splitter = LeaveOneOut() if groups is None else GroupKFold(n_units)
+    elif isinstance(calibration, int | np.integer):
+        splitter = KFold(calibration) if groups is None else GroupKFold(calibration)
+    else:
+        splitter = check_cv(calibration)
+    return list(splitter.split(np.zeros(n_samples), groups=groups))

@@ -1,0 +1,115 @@
+"""What every public estimator owes its user: two batteries over one list."""
+
+import subprocess
+import sys
+
+import pytest
+from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+
+from skuad.utils._testing import instances
+from skuad.utils.discovery import all_estimators, public_modules
+from skuad.utils.estimator_checks import parametrize_with_image_checks
+
+INSTANCES = [item for items in instances().values() for item in items]
+OF_IMAGES = [item for item in INSTANCES if get_tags(item).input_tags.three_d_array]
+
+
+class _PlainDetector(OutlierMixin, TransformerMixin, BaseEstimator):
+    """The tags that scikit-learn's battery goes by, and nothing else."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class _PlainOutlierDetector(OutlierMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+
+class _PlainTransformer(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+
+class _PlainStatelessTransformer(_PlainTransformer):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+def _reference(estimator):
+    if get_tags(estimator).estimator_type == "outlier_detector":
+        return (
+            _PlainDetector()
+            if hasattr(estimator, "transform")
+            else _PlainOutlierDetector()
+        )
+    if get_tags(estimator).requires_fit:
+        return _PlainTransformer()
+    return _PlainStatelessTransformer()
+
+
+def _check_name(check):
+    return getattr(check, "func", check).__name__
+
+
+def test_every_public_estimator_has_an_instance():
+    assert {name for name, _ in all_estimators()} == set(instances())
+    for name, items in instances().items():
+        assert items
+        assert all(type(item).__name__ == name for item in items)
+
+
+@pytest.mark.parametrize("estimator", INSTANCES, ids=lambda e: str(e).split("(")[0])
+@pytest.mark.filterwarnings("ignore:y is not coded:UserWarning")
+def test_scikit_learn_battery(estimator):
+    """All checks pass, none is skipped, and none is missing."""
+    # Checks that depend on the instance's parameters, such as contamination, are
+    # added for ours; the reference says which must be there.
+    expected = {
+        _check_name(check)
+        for _, check in estimator_checks_generator(_reference(estimator))
+    }
+    results = check_estimator(clone(estimator), on_fail=None, on_skip=None)
+    for result in results:
+        assert result["status"] == "passed", (
+            result["check_name"],
+            result["status"],
+            result["exception"],
+        )
+    assert expected <= {result["check_name"] for result in results}
+    if get_tags(estimator).estimator_type == "outlier_detector":
+        assert len(results) >= 51
+
+
+@parametrize_with_image_checks(OF_IMAGES)
+def test_image_battery(estimator, check):
+    check(estimator)
+
+
+def test_all_names_exist():
+    for module in public_modules():
+        for name in module.__all__:
+            assert hasattr(module, name), f"{module.__name__}.{name}"
+        assert list(module.__all__) == sorted(module.__all__), module.__name__
+
+
+def test_import_is_light():
+    code = (
+        "import sys, skuad; "
+        "print([m for m in ('torch', 'matplotlib', 'pandas', 'anomalib', 'cv2',"
+        " 'open_clip', 'timm', 'skimage', 'tqdm') if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "[]"
