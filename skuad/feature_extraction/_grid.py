@@ -42,7 +42,7 @@ def grid_shape(image_shape, stride):
 
 
 @lru_cache(maxsize=64)
-def cell_weights(size, n_cells):
+def cell_weights(size, n_cells, first=0, last=None):
     """Share of each pixel in each cell's mean, along one axis.
 
     Parameters
@@ -51,24 +51,27 @@ def cell_weights(size, n_cells):
         Number of pixels.
     n_cells : int
         Number of cells; it may exceed the number of pixels.
+    first, last : int, default=0 and None
+        Only the cells first, ..., last - 1 and the pixels that they cover; all cells
+        by default.
 
     Returns
     -------
-    weights : csr_array of float32, shape (n_cells, size)
+    weights : csr_array of float32, shape (last - first, n_pixels)
         Rows sum to 1. Shared between calls: not to be written to.
     """
     # In units of 1 / n_cells pixels every border is an integer: no rounding.
-    left = np.arange(n_cells, dtype=np.int64) * size
-    first = left // n_cells
-    last = (left + size - 1) // n_cells
-    counts = last - first + 1
+    left = np.arange(first, n_cells if last is None else last, dtype=np.int64) * size
+    first_pixel = left // n_cells
+    counts = (left + size - 1) // n_cells + 1 - first_pixel
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    pixel = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - first, counts)
+    pixel = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - first_pixel, counts)
     left = np.repeat(left, counts)
     overlap = np.minimum(left + size, (pixel + 1) * n_cells)
     overlap -= np.maximum(left, pixel * n_cells)
     data = (overlap / size).astype(np.float32)
-    return csr_array((data, pixel, indptr), shape=(n_cells, size))
+    shape = len(counts), int(pixel[-1] - pixel[0] + 1)
+    return csr_array((data, pixel - pixel[0], indptr), shape=shape)
 
 
 def area_mean(values, shape):
