@@ -1,6 +1,15 @@
 """Images to patch features."""
 
 from skuad.feature_extraction._feature_map import FeatureMap
+from skuad.feature_extraction._filter_bank import filter_bank
+from skuad.feature_extraction._filter_bank_embedder import FilterBankEmbedder
 from skuad.feature_extraction._grid import coverage, grid_shape, upsample_map
 
-__all__ = ["FeatureMap", "coverage", "grid_shape", "upsample_map"]
+__all__ = [
+    "FeatureMap",
+    "FilterBankEmbedder",
+    "coverage",
+    "filter_bank",
+    "grid_shape",
+    "upsample_map",
+]
