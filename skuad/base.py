@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from copy import copy
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np

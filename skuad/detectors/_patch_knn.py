@@ -3,8 +3,6 @@
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
-
 from skuad.detectors._patch import PatchDetector
 from skuad.neighbors import NearestNeighborDetector
 from skuad.utils._param_validation import Interval, StrOptions
