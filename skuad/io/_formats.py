@@ -15,7 +15,9 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # A marker inside JPEG scan data: not a stuffed 0xFF00, a restart or a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_TIFF_INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+# Types of TIFF values; for what is no unsigned integer, a code of the same size.
+_TIFF_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "Q", 6: "B", 7: "B", 8: "H", 9: "I"}
+_TIFF_TYPES |= {10: "Q", 11: "I", 12: "Q", 13: "I", 16: "Q", 17: "Q", 18: "Q"}
 
 _ORIENTATION, _PHOTOMETRIC, _EXTRA_SAMPLES = 274, 262, 338
 _STRIPS, _TILES = (273, 279), (324, 325)  # the tags of offsets and of byte counts
@@ -209,7 +211,7 @@ def _parse_tiff(data):
 
 
 def _read_ifd(data):
-    """Return the integer fields of a TIFF block's first directory, by tag.
+    """Return the fields of a TIFF block's first directory, by tag.
 
     Under ``(tag, "position")`` is where in the data the first value stands.
     """
@@ -227,7 +229,7 @@ def _read_ifd(data):
         tag, type_, count = struct.unpack_from(order + entry, data, position)
         value = position + struct.calcsize(order + entry)
         position = value + inline
-        code = _TIFF_INTEGERS.get(type_)
+        code = _TIFF_TYPES.get(type_)
         if code is None or count == 0:
             continue
         layout = f"{order}{count}{code}"
@@ -235,6 +237,7 @@ def _read_ifd(data):
             (value,) = struct.unpack_from(order + word, data, value)
         fields[tag] = struct.unpack_from(layout, data, value)
         fields[tag, "position"] = value
+    struct.unpack_from(order + word, data, position)  # the link to the next one
     return fields
 
 
