@@ -1,0 +1,331 @@
+"""Pictures of anomaly maps: heat over the image, outlines, side by side."""
+
+import cv2
+import numpy as np
+
+# Outlines have to stand out from any image and from the heat: white for what was found,
+# cyan (which the heat colours never take) for the truth, both on a dark rim.
+_FOUND = (255, 255, 255)
+_TRUTH = (0, 229, 255)
+_RIM = (16, 16, 24)
+_PAPER = (250, 250, 250)
+_INK = (38, 38, 48)
+_FAINT = (128, 128, 138)
+
+_LINE = cv2.LINE_AA
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def displayable(image) -> np.ndarray:
+    """Turn an image of any kind into 8-bit RGB for the eye.
+
+    Parameters
+    ----------
+    image : array-like of shape (H, W) or (H, W, C)
+        uint8 is kept. uint16 is scaled by the smallest number of bits that holds its
+        highest value, so that a 12-bit camera's images are not dark. Floats in [0, 1]
+        are scaled by 255, others from their lowest to their highest value. The alpha
+        channel of four is ignored; 2 channels, or 5 and more, are averaged.
+
+    Returns
+    -------
+    picture : ndarray of uint8 of shape (H, W, 3)
+
+    Raises
+    ------
+    ValueError
+        If the image has another number of dimensions or no pixels.
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(
+            f"an image has the shape (H, W) or (H, W, C), but this one {image.shape}"
+        )
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.shape[2] in (3, 4):
+        image = image[:, :, :3]
+    elif image.shape[2] > 1:
+        image = image.mean(axis=2, keepdims=True)
+    pixels = _to_uint8(image)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+
+
+def _to_uint8(image):
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == bool:
+        return image.astype(np.uint8) * 255
+    if image.dtype.kind in "ui":
+        low, high = 0, 2 ** max(8, int(image.max()).bit_length()) - 1
+    else:
+        # NaN and infinity belong to no picture, but must not spoil the rest of it.
+        image = np.nan_to_num(image.astype(np.float64), posinf=1.0, neginf=0.0)
+        low, high = min(0.0, image.min()), max(1.0, image.max())
+        if low < 0 or high > 1:
+            low, high = image.min(), image.max()
+    unit = (image.astype(np.float64) - low) / max(high - low, np.finfo(float).tiny)
+    return np.round(255 * np.clip(unit, 0, 1)).astype(np.uint8)
+
+
+def overlay(
+    image, anomaly_map, *, mask=None, threshold=None, vmin=0.0, vmax=None
+) -> np.ndarray:
+    """Lay an anomaly map over its image as heat.
+
+    Low values leave the image as it is; with rising values it turns violet, red, orange
+    and light yellow. The pixels above the threshold are outlined in white, the true
+    defects in cyan.
+
+    Parameters
+    ----------
+    image : array-like of shape (H, W) or (H, W, C)
+        uint8, uint16 or float; gray, RGB or RGBA.
+    anomaly_map : array-like of shape (H, W)
+        High is anomalous.
+    mask : array-like of shape (H, W) or None, default=None
+        True mask, non-zero inside defects.
+    threshold : float or None, default=None
+        Pixels above it are outlined.
+    vmin, vmax : float or None, default=0.0 and None
+        The values of no and of full heat. Give the same to all images of a set, or
+        their colours cannot be compared. By default `vmax` lies as far above the
+        threshold as `vmin` lies below it; without a threshold it is the map's maximum.
+
+    Returns
+    -------
+    picture : ndarray of uint8 of shape (H, W, 3)
+        RGB.
+
+    Raises
+    ------
+    ValueError
+        If the map or the mask has another size than the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.inspection import overlay
+    >>> image = np.full((32, 48), 128, np.uint8)
+    >>> anomaly_map = np.zeros((32, 48), np.float32)
+    >>> anomaly_map[8:16, 8:16] = 3.0
+    >>> overlay(image, anomaly_map, threshold=2.0).shape
+    (32, 48, 3)
+    """
+    picture = displayable(image)
+    anomaly_map = _of_shape(anomaly_map, picture.shape[:2], "anomaly map")
+    heat = _heat(anomaly_map, vmin, _full_heat(anomaly_map, threshold, vmin, vmax))
+    # The image turns gray as it warms up, so that heat is the only colour there.
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float32)
+    weight = _smooth_step(heat, 0.25, 0.6)[:, :, None]
+    base = picture + 0.85 * np.minimum(2 * weight, 1) * (gray - picture)
+    # Light and dark of the image still show through the hottest spots.
+    colors = _HEAT[np.round(255 * heat).astype(np.uint8)] * (0.7 + 0.3 * gray / 255)
+    weight *= 0.72
+    picture = np.round(base + weight * (colors - base)).astype(np.uint8)
+    if mask is not None:
+        truth = _of_shape(mask, picture.shape[:2], "mask") != 0
+        _outline(picture, truth, _TRUTH, clearance=True)
+    if threshold is not None:
+        _outline(picture, anomaly_map > threshold, _FOUND)
+    return picture
+
+
+def panel(
+    image, anomaly_map, *, mask=None, threshold=None, vmin=0.0, vmax=None, caption=None
+) -> np.ndarray:
+    """Show an image, its `overlay` and the colour scale side by side.
+
+    Parameters
+    ----------
+    image, anomaly_map, mask, threshold, vmin, vmax
+        See `overlay`. The true mask is outlined in the plain image too.
+    caption : str or None, default=None
+        A line of ASCII text below.
+
+    Returns
+    -------
+    picture : ndarray of uint8 of shape (height, width, 3)
+        RGB. Small images are enlarged.
+
+    Raises
+    ------
+    ValueError
+        If the map or the mask has another size than the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.inspection import panel
+    >>> image = np.full((256, 256), 128, np.uint8)
+    >>> picture = panel(image, np.zeros((256, 256)), threshold=2.0, caption="good")
+    >>> picture.shape[0] > 256, picture.shape[1] > 2 * 256
+    (True, True)
+    """
+    plain = displayable(image)
+    shape = plain.shape[:2]
+    anomaly_map = _of_shape(anomaly_map, shape, "anomaly map").astype(np.float32)
+    vmax = _full_heat(anomaly_map, threshold, vmin, vmax)
+    scale = max(1.0, _LEAST_SIDE / max(shape))
+    size = tuple(max(8, round(scale * side)) for side in shape)
+    if scale > 1:
+        plain = _resize(plain, size, cv2.INTER_NEAREST)
+        anomaly_map = _resize(anomaly_map, size, cv2.INTER_LINEAR)
+    if mask is not None:
+        mask = (_of_shape(mask, shape, "mask") != 0).astype(np.uint8)
+        mask = _resize(mask, size, cv2.INTER_NEAREST)
+    heat = overlay(
+        plain, anomaly_map, mask=mask, threshold=threshold, vmin=vmin, vmax=vmax
+    )
+    if mask is not None:
+        _outline(plain, mask != 0, _TRUTH, clearance=True)
+    unit = max(1.0, max(size) / 320)  # lettering and gaps grow with the picture
+    gap = np.full((size[0], round(8 * unit), 3), _PAPER, np.uint8)
+    bar = _color_bar(size[0], unit, threshold, vmin, vmax)
+    picture = np.concatenate([plain, gap, heat, gap, bar], axis=1)
+    if caption:
+        picture = np.concatenate([picture, _caption(caption, picture.shape[1], unit)])
+    margin = round(8 * unit)
+    edges = ((margin, margin), (margin, margin))
+    return np.stack(
+        [
+            np.pad(picture[:, :, i], edges, constant_values=_PAPER[i])
+            for i in range(3)
+        ],
+        axis=2,
+    )
+
+
+def montage(pictures, n_columns: int) -> np.ndarray:
+    """Put pictures on one sheet, row by row.
+
+    Parameters
+    ----------
+    pictures : list of ndarray of uint8 of shape (H, W, 3)
+        RGB, of any sizes.
+    n_columns : int
+        Number of pictures in a row.
+
+    Returns
+    -------
+    sheet : ndarray of uint8 of shape (height, width, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.inspection import montage
+    >>> montage([np.zeros((20, 30, 3), np.uint8)] * 5, n_columns=2).shape
+    (60, 60, 3)
+    """
+    height = max(picture.shape[0] for picture in pictures)
+    width = max(picture.shape[1] for picture in pictures)
+    n_rows = -(-len(pictures) // n_columns)
+    sheet = np.empty((n_rows * height, n_columns * width, 3), np.uint8)
+    sheet[:] = _PAPER
+    for number, picture in enumerate(pictures):
+        y, x = (number // n_columns) * height, (number % n_columns) * width
+        sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return sheet
+
+
+_LEAST_SIDE = 256
+
+
+def _heat_colors():
+    """Table of 256 RGB colours, ever lighter, from dark violet to light yellow."""
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
+    plasma = cv2.applyColorMap(ramp, cv2.COLORMAP_PLASMA)[:, 0, ::-1]
+    # Its blue end would only darken the image.
+    return plasma[np.linspace(50, 255, 256).round().astype(int)].astype(np.float32)
+
+
+_HEAT = _heat_colors()
+
+
+def _full_heat(anomaly_map, threshold, vmin, vmax):
+    if vmax is not None:
+        return float(vmax)
+    if threshold is not None:
+        return 2 * float(threshold) - vmin
+    return float(anomaly_map.max())
+
+
+def _heat(anomaly_map, vmin, vmax):
+    """Map [vmin, vmax] to [0, 1]; a map without any range has no heat."""
+    if not vmax > vmin:
+        return np.zeros(anomaly_map.shape, np.float32)
+    unit = (anomaly_map.astype(np.float32) - vmin) / np.float32(vmax - vmin)
+    return np.clip(np.nan_to_num(unit), 0, 1)
+
+
+def _smooth_step(values, low, high):
+    unit = np.clip((values - low) / (high - low), 0, 1)
+    return unit * unit * (3 - 2 * unit)
+
+
+def _of_shape(values, shape, what):
+    values = np.asarray(values)
+    if values.shape != shape:
+        raise ValueError(
+            f"the {what} has shape {values.shape}, but the image is {shape[0]} x "
+            f"{shape[1]} pixels: they must be the same"
+        )
+    return values
+
+
+def _resize(values, size, interpolation):
+    return cv2.resize(values, size[::-1], interpolation=interpolation)
+
+
+def _outline(picture, mask, color, clearance=False):
+    """Draw the border of a mask, on request so far outside that no defect is hidden."""
+    mask = mask.astype(np.uint8)
+    width = max(1, round(max(picture.shape[:2]) / 400))
+    if clearance:
+        side = 2 * width + 5
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        mask = cv2.dilate(mask, disk)
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, contours, -1, _RIM, width + 2, _LINE)
+    cv2.drawContours(picture, contours, -1, color, width, _LINE)
+
+
+def _text(canvas, text, place, unit, color=_INK):
+    thickness = max(1, round(unit))
+    cv2.putText(canvas, text, place, _FONT, 0.4 * unit, color, thickness, _LINE)
+
+
+def _caption(text, width, unit):
+    strip = np.empty((round(24 * unit), width, 3), np.uint8)
+    strip[:] = _PAPER
+    (needed, _), _ = cv2.getTextSize(text, _FONT, 0.4 * unit, max(1, round(unit)))
+    fitting = unit * min(1.0, (width - 2) / max(needed, 1))
+    _text(strip, text, (0, round(18 * unit)), fitting)
+    return strip
+
+
+def _color_bar(height, unit, threshold, vmin, vmax):
+    """Draw the scale as it looks on middle gray, with the threshold marked."""
+    bar_width, width = round(14 * unit), round(66 * unit)
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = _PAPER
+    if not vmax > vmin:
+        return canvas
+    ramp = np.linspace(vmax, vmin, height, dtype=np.float32)[:, None]
+    gray = np.full((height, bar_width), 150, np.uint8)
+    canvas[:, :bar_width] = overlay(
+        gray, np.repeat(ramp, bar_width, axis=1), vmin=vmin, vmax=vmax
+    )
+    left = bar_width + round(5 * unit)
+    line = round(11 * unit)
+    _text(canvas, f"{vmax:.3g}+", (left, line), unit, _FAINT)
+    _text(canvas, f"{vmin:.3g}", (left, height - 2), unit, _FAINT)
+    if threshold is not None and vmin < threshold < vmax:
+        y = round((height - 1) * (vmax - threshold) / (vmax - vmin))
+        thick = max(1, round(unit))
+        cv2.line(canvas, (0, y), (bar_width - 1, y), _RIM, thick + 2)
+        cv2.line(canvas, (0, y), (bar_width - 1, y), _FOUND, thick)
+        if height > 4 * line:
+            y = min(max(y + line // 2, 2 * line), height - line - 4)
+            _text(canvas, f"{threshold:.3g}", (left, y), unit)
+    return canvas
