@@ -1,0 +1,192 @@
+"""What every adapter returns: a Bunch of paths, put together from its parts."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skuad.datasets._names import check_name
+from skuad.utils._optional import import_optional
+
+GOOD, ANOMALOUS, UNKNOWN = 1, -1, 0
+
+MISSING_MASK = ("raise", "zero", "skip")
+RETURN_X_Y = (False, True, "masks", "labels")
+
+
+@dataclass
+class Part:
+    """Images of one split that are alike: one folder of a data set, as a rule."""
+
+    images: list
+    target: int
+    split: str
+    defect_type: str | list = "good"
+    masks: list | None = None
+    """A path for every image, '' where none was found; None if there is nothing to
+    find: good images, or a data set without masks."""
+    orphans: list = field(default_factory=list)
+    """Masks that no image goes with."""
+    groups: list | None = None
+    """A hashable key for every image; images with equal keys belong together."""
+    extra: dict = field(default_factory=dict)
+    """Further columns: name -> one value for every image."""
+    category: str = ""
+
+
+def make_bunch(
+    parts,
+    *,
+    name,
+    descr,
+    missing_mask="raise",
+    return_X_y=False,
+    as_frame=False,
+    **metadata,
+):
+    """Put the parts of a data set together.
+
+    Parameters
+    ----------
+    parts : list of Part
+        The parts, in the order of the result.
+    name, descr : str
+        Name and description of the data set.
+    missing_mask : {"raise", "zero", "skip"}, default="raise"
+        What to do about anomalous images whose mask is missing.
+    return_X_y : bool or {"masks", "labels"}, default=False
+        Return (images, y) instead of a Bunch.
+    as_frame : bool, default=False
+        Add a pandas DataFrame, or return pandas Series.
+    **metadata
+        Further entries of the Bunch.
+
+    Returns
+    -------
+    :class:`~sklearn.utils.Bunch` or (images, y)
+        See the adapters.
+
+    Raises
+    ------
+    ValueError
+        If masks are missing or left over, or an option is unknown.
+    """
+    check_options(missing_mask, return_X_y)
+    columns = _columns(parts)
+    keep = _settle_masks(parts, columns, missing_mask)
+    columns = {key: values[keep] for key, values in columns.items()}
+    if return_X_y is not False:
+        return _images_and_y(columns, return_X_y, as_frame)
+    columns["groups"] = np.unique(columns["groups"], return_inverse=True)[1].ravel()
+    bunch = Bunch(**columns, name=name, DESCR=descr, **metadata)
+    if as_frame:
+        bunch.frame = _pandas().DataFrame(columns)
+    return bunch
+
+
+def check_options(missing_mask, return_X_y):
+    """Raise if an option of an adapter is unknown."""
+    check_name(missing_mask, MISSING_MASK, "missing_mask")
+    if return_X_y not in RETURN_X_Y:
+        raise ValueError(f"return_X_y must be one of {RETURN_X_Y}, got {return_X_y!r}")
+
+
+def _columns(parts):
+    """Return one array per column over all parts."""
+    sizes = [len(part.images) for part in parts]
+    total = sum(sizes)
+
+    def join(values):
+        return np.array([item for part in values for item in part], dtype=str)
+
+    def repeat(values, dtype):
+        return np.repeat(np.array(values, dtype=dtype), sizes)
+
+    columns = {
+        "images": join(part.images for part in parts),
+        "target": repeat([part.target for part in parts], np.int64),
+        "masks": join(part.masks or [""] * len(part.images) for part in parts),
+        "defect_type": join(
+            [part.defect_type] * len(part.images)
+            if isinstance(part.defect_type, str)
+            else part.defect_type
+            for part in parts
+        ),
+        "split": repeat([part.split for part in parts], str),
+        "category": repeat([part.category for part in parts], str),
+    }
+    # Keys of groups get numbers in the order of their first image.
+    numbers, groups = {}, np.empty(total, dtype=np.int64)
+    position = 0
+    for part in parts:
+        for i in range(len(part.images)):
+            key = position if part.groups is None else (part.category, part.groups[i])
+            groups[position] = numbers.setdefault(key, len(numbers))
+            position += 1
+    columns["groups"] = groups
+    for key in dict.fromkeys(key for part in parts for key in part.extra):
+        columns[key] = np.array(
+            [
+                item
+                for part in parts
+                for item in part.extra.get(key, [""] * len(part.images))
+            ]
+        )
+    return columns
+
+
+def _settle_masks(parts, columns, missing_mask):
+    """Apply the policy on missing masks; return which images to keep."""
+    searched = np.repeat(
+        [part.masks is not None for part in parts], [len(part.images) for part in parts]
+    ).astype(bool)
+    lacking = searched & (columns["masks"] == "") & (columns["target"] == ANOMALOUS)
+    orphans = [mask for part in parts for mask in part.orphans]
+    lines = []
+    if lacking.any():
+        lines.append(f"{lacking.sum()} anomalous image(s) without a mask:")
+        lines.extend(columns["images"][lacking])
+    if orphans:
+        lines.append(f"{len(orphans)} mask(s) without an image:")
+        lines.extend(orphans)
+    if lines and missing_mask == "raise":
+        raise ValueError(
+            "\n".join(lines) + "\nIf that is known, missing_mask='zero' keeps such "
+            "images (anomalous, extent unknown), missing_mask='skip' leaves them out."
+        )
+    if lines:
+        fate = "are left out" if missing_mask == "skip" else "stay anomalous, without"
+        warnings.warn(
+            f"{lacking.sum()} anomalous image(s) without a mask {fate}; {len(orphans)} "
+            "mask(s) without an image are not used",
+            UserWarning,
+            stacklevel=5,
+        )
+    return ~lacking if missing_mask == "skip" else np.ones(len(lacking), dtype=bool)
+
+
+def _images_and_y(columns, return_X_y, as_frame):
+    images, target, masks = columns["images"], columns["target"], columns["masks"]
+    if return_X_y == "labels":
+        y = target
+    elif (target == UNKNOWN).any():
+        raise ValueError(
+            f"{(target == UNKNOWN).sum()} of {len(target)} images are unlabelled and "
+            "have no masks to return; return_X_y='labels' gives their target as 0"
+        )
+    else:
+        y = masks
+        unknown_extent = (target == ANOMALOUS) & (masks == "")
+        if unknown_extent.any():
+            y = masks.tolist()
+            for i in np.flatnonzero(unknown_extent):
+                y[i] = ANOMALOUS
+    if as_frame:
+        pandas = _pandas()
+        return pandas.Series(images, name="images"), pandas.Series(y, name="y")
+    return images, y
+
+
+def _pandas():
+    return import_optional("pandas", extra="test", needed_by="as_frame=True")

@@ -1,0 +1,199 @@
+"""MVTec AD, and what the layouts modelled on it share."""
+
+import os
+
+from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
+from skuad.datasets._layout import (
+    Layout,
+    good_first,
+    load_layout,
+    pair_masks,
+    require_folder,
+    subfolders,
+)
+from skuad.io import find_images
+
+
+def load_mvtec_ad(
+    root,
+    category,
+    *,
+    split="all",
+    missing_mask="raise",
+    return_X_y=False,
+    as_frame=False,
+):
+    """List the images of MVTec AD [1]_: 15 objects and textures with masks.
+
+    No image is opened, and nothing is downloaded: get the data set from
+    https://www.mvtec.com/company/research/datasets/mvtec-ad (CC BY-NC-SA 4.0).
+
+    Parameters
+    ----------
+    root : str or PathLike
+        The folder that holds the categories.
+    category : str or sequence of str
+        A category such as "bottle", several, or "all" for every one on disk. A folder
+        of your own, laid out alike, is accepted too.
+    split : {"all", "train", "test"}, default="all"
+        Which images to list.
+    missing_mask : {"raise", "zero", "skip"}, default="raise"
+        What to do about anomalous images whose mask is missing, and masks without an
+        image: raise an error that lists them; keep the images, still anomalous, with
+        unknown extent, and warn; or leave the images out and warn.
+    return_X_y : bool or {"masks", "labels"}, default=False
+        If True or "masks", return the images and their masks; "labels" gives the
+        target instead of masks.
+    as_frame : bool, default=False
+        Add a pandas DataFrame `frame` with one row per image; with `return_X_y`, return
+        pandas Series.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        images : ndarray of shape (n_images,), dtype str
+            Paths of the images: training images first, good before defective ones, in
+            natural order (2.png before 10.png).
+        target : ndarray of shape (n_images,), dtype int64
+            +1 for good images, -1 for anomalous ones.
+        masks : ndarray of shape (n_images,), dtype str
+            Paths of the masks, '' for an image without one; see `skuad.io.read_mask`.
+        defect_type : ndarray of shape (n_images,), dtype str
+            "good", or the name of the defect.
+        split : ndarray of shape (n_images,), dtype str
+            "train" or "test".
+        category : ndarray of shape (n_images,), dtype str
+            The category.
+        groups : ndarray of shape (n_images,), dtype int64
+            Images with equal numbers show one object; here every image has its own.
+        name, DESCR : str
+            Name and description of the data set.
+        frame : DataFrame of shape (n_images, 7)
+            Only with `as_frame`: the columns above.
+    (images, y) : tuple if `return_X_y` is not False
+        The paths, and as `y` the paths of the masks ('' for a good image), or +1 and -1
+        for "labels". If the extent of an anomaly is unknown, `y` is a list in which -1
+        stands for its mask.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If `root` is not a folder.
+    ValueError
+        If a category, split or option is unknown, the folders are not laid out as
+        expected, a folder holds no image, or images and masks do not match.
+
+    See Also
+    --------
+    skuad.io.read_mask : Read a mask.
+
+    References
+    ----------
+    .. [1] P. Bergmann, K. Batzner, M. Fauser, D. Sattlegger and C. Steger, "The MVTec
+       Anomaly Detection Dataset: A Comprehensive Real-World Dataset for Unsupervised
+       Anomaly Detection", International Journal of Computer Vision 129, 2021.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skuad.datasets import load_mvtec_ad
+    >>> from skuad.utils._testing_trees import make_mvtec_ad
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     _ = make_mvtec_ad(root, "bottle")
+    ...     data = load_mvtec_ad(root, "bottle", split="test")
+    ...     images, masks = load_mvtec_ad(root, "bottle", return_X_y=True)
+    >>> dict(zip(data.defect_type.tolist(), data.target.tolist()))
+    {'good': 1, 'broken_large': -1, 'contamination': -1}
+    """
+    return load_layout(
+        MVTEC_AD,
+        root,
+        category,
+        split=split,
+        missing_mask=missing_mask,
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+    )
+
+
+def class_parts(folder, masks, split, good=("good",)):
+    """Return a part for each class folder of a split, good images first.
+
+    Parameters
+    ----------
+    folder : str
+        The folder of the split, with a folder for each class.
+    masks : str or None
+        The folder with a folder of masks for each defect; None if there are no masks.
+    split : str
+        Name of the split.
+    good : tuple of str, default=("good",)
+        Names of the folders with good images.
+
+    Returns
+    -------
+    list of Part
+        Masks of a defect that has no images are orphans of the last part.
+    """
+    names = good_first(subfolders(require_folder(folder, f"the split {split!r}")), good)
+    if not names:
+        raise ValueError(f"the split {split!r} in {folder!r} has no folder of images")
+    parts = []
+    for name in names:
+        images = find_images(os.path.join(folder, name))
+        if name in good:
+            parts.append(Part(images, GOOD, split))
+        elif masks is None:
+            parts.append(Part(images, ANOMALOUS, split, defect_type=name))
+        else:
+            paired, orphans = pair_masks(images, os.path.join(masks, name))
+            parts.append(
+                Part(images, ANOMALOUS, split, name, masks=paired, orphans=orphans)
+            )
+    if masks is not None and os.path.isdir(masks):
+        for name in subfolders(masks):
+            if name not in names:
+                parts[-1].orphans += pair_masks([], os.path.join(masks, name))[1]
+    return parts
+
+
+def _list_parts(folder, split):
+    if split == "train":
+        train = require_folder(os.path.join(folder, "train", "good"), "training images")
+        return [Part(find_images(train), GOOD, split)]
+    return class_parts(
+        os.path.join(folder, "test"), os.path.join(folder, "ground_truth"), split
+    )
+
+
+MVTEC_AD = Layout(
+    name="mvtec_ad",
+    title="MVTec AD",
+    categories=(
+        "bottle",
+        "cable",
+        "capsule",
+        "carpet",
+        "grid",
+        "hazelnut",
+        "leather",
+        "metal_nut",
+        "pill",
+        "screw",
+        "tile",
+        "toothbrush",
+        "transistor",
+        "wood",
+        "zipper",
+    ),
+    splits=("train", "test"),
+    marker="train",
+    list_parts=_list_parts,
+    descr="""MVTec AD: 5354 images of 10 objects and 5 textures, 73 types of defects
+
+Layout: <category>/train/good, <category>/test/{good,<defect>} and
+<category>/ground_truth/<defect>/<stem>_mask.png.
+Source: https://www.mvtec.com/company/research/datasets/mvtec-ad
+Licence: CC BY-NC-SA 4.0.
+""",
+)
