@@ -1,6 +1,12 @@
-"""Where values lie among sorted thresholds, counted exactly."""
+"""Where numbers lie among sorted thresholds, counted exactly."""
 
 import numpy as np
+
+from skuad.metrics._keys import ordered_keys
+from skuad.metrics._radix import RadixCounter, count_by_sorting, look_up
+
+# Values that are counted at once: their temporary arrays stay in the cache.
+_BLOCK = 1 << 19
 
 
 class ThresholdCounter:
@@ -11,26 +17,32 @@ class ThresholdCounter:
     Parameters
     ----------
     thresholds : ndarray of shape (m,)
-        Distinct and ascending.
+        Distinct and ascending. Values must come in the same dtype.
     """
 
     def __init__(self, thresholds):
-        self.thresholds = thresholds
-        # Of the values, how many lie just below thresholds[i] or at it.
-        self._below = np.zeros(len(thresholds) + 1, np.int64)
-        self._equal = np.zeros(len(thresholds), np.int64)
+        if thresholds.itemsize <= 2:
+            self._counter = _TableCounter(thresholds)
+        elif thresholds.itemsize == 4:
+            self._counter = RadixCounter(ordered_keys(thresholds))
+        else:
+            self._counter = _SortingCounter(thresholds)
+        self._waiting, self._n_waiting = [], 0
         self.n_values = 0
 
     def add(self, values):
         """Count the values of an array of any shape."""
         values = values.ravel()
         self.n_values += values.size
-        m = len(self.thresholds)
-        left = np.searchsorted(self.thresholds, values, "left")
-        right = np.searchsorted(self.thresholds, values, "right")
-        equal = left != right
-        self._equal += np.bincount(left[equal], minlength=m)
-        self._below += np.bincount(left[~equal], minlength=m + 1)
+        whole = values.size - values.size % _BLOCK
+        for start in range(0, whole, _BLOCK):
+            self._counter.add(values[start : start + _BLOCK])
+        if whole < values.size:
+            # A copy: the caller may use the array again before it is counted.
+            self._waiting.append(values[whole:].copy())
+            self._n_waiting += values.size - whole
+            if self._n_waiting >= _BLOCK:
+                self._count_waiting()
 
     def counts(self):
         """Return the counts so far.
@@ -40,7 +52,67 @@ class ThresholdCounter:
         above, at_least : ndarray of shape (m,), dtype int64
             Number of values > and >= each threshold.
         """
-        below = np.cumsum(self._below[:-1])
-        equal = np.cumsum(self._equal)
-        at_least = self.n_values - below - (equal - self._equal)
-        return at_least - self._equal, at_least
+        if self._waiting:
+            self._count_waiting()
+        below, equal = self._counter.below_and_equal()
+        at_least = self.n_values - below
+        return at_least - equal, at_least
+
+    def _count_waiting(self):
+        self._counter.add(np.concatenate(self._waiting))
+        self._waiting, self._n_waiting = [], 0
+
+
+class ValueTable:
+    """Count numbers of 8 or 16 bits: one bin for every number that there is.
+
+    Unlike `ThresholdCounter` it need not know the thresholds beforehand.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of one or two bytes.
+    """
+
+    def __init__(self, dtype):
+        self.n_values = 0
+        self._n_bins = 1 << 8 * np.dtype(dtype).itemsize
+        self._table = np.zeros(self._n_bins, np.int64)
+
+    def add(self, values):
+        """Count the values of an array of any shape."""
+        self.n_values += values.size
+        self._table += np.bincount(self._bins(values.ravel()), minlength=self._n_bins)
+
+    def below_and_equal(self, thresholds):
+        """Return the number of values < and == each threshold."""
+        return look_up(self._table, self._bins(thresholds))
+
+    def _bins(self, values):
+        return ordered_keys(values).astype(np.intp) + self._n_bins // 2
+
+
+class _TableCounter(ValueTable):
+    def __init__(self, thresholds):
+        super().__init__(thresholds.dtype)
+        self._thresholds = thresholds
+
+    def below_and_equal(self):
+        return super().below_and_equal(self._thresholds)
+
+
+class _SortingCounter:
+    """Count numbers of any width, by sorting them block by block."""
+
+    def __init__(self, thresholds):
+        self._thresholds = thresholds
+        self._below = np.zeros(len(thresholds), np.int64)
+        self._equal = np.zeros(len(thresholds), np.int64)
+
+    def add(self, values):
+        below, equal = count_by_sorting(values, self._thresholds)
+        self._below += below
+        self._equal += equal
+
+    def below_and_equal(self):
+        return self._below, self._equal

@@ -10,32 +10,53 @@ import numpy as np
 
 from skuad.metrics._counting import ThresholdCounter
 from skuad.metrics._levels import Levels
-from skuad.metrics._maps import Maps
 from skuad.metrics._regions import label_regions
-from skuad.metrics._targets import UNKNOWN, ignored_from, masks_from, warn_unknown
 
 
 @dataclass(frozen=True)
 class Anomalies:
-    """Every anomalous pixel that counts.
+    """Every anomalous pixel that counts, once for each region that it belongs to.
 
     Parameters
     ----------
     scores : ndarray of shape (n_pixels,)
     regions : ndarray of shape (n_pixels,), dtype int32
         Number of the pixel's region.
-    region_images : ndarray of shape (n_regions,), dtype int64
+    images : ndarray of shape (n_regions,), dtype int64
         Index of each region's image.
+    shares : ndarray of shape (n_pixels,), dtype float64, or None
+        What part of its region's overlap a pixel is; None for one over the area.
+    repeated : ndarray of shape (n_pixels,), dtype bool, or None
+        True where another region has counted the pixel already.
     """
 
     scores: np.ndarray
     regions: np.ndarray
-    region_images: np.ndarray
+    images: np.ndarray
+    shares: np.ndarray | None = None
+    repeated: np.ndarray | None = None
 
-    @property
-    def images(self):
+    def pixel_images(self):
         """Index of every pixel's image."""
-        return self.region_images[self.regions]
+        return self.images[self.regions]
+
+    def pixel_shares(self):
+        """Return what part of its region's overlap every pixel is."""
+        if self.shares is not None:
+            return self.shares
+        return (1 / np.bincount(self.regions))[self.regions]
+
+    def of_images(self, wanted):
+        """Return the anomalies of the images for which `wanted` is true."""
+        kept_regions = wanted[self.images]
+        kept = kept_regions[self.regions]
+        return Anomalies(
+            self.scores[kept],
+            (np.cumsum(kept_regions) - 1)[self.regions[kept]],
+            self.images[kept_regions],
+            None if self.shares is None else self.shares[kept],
+            None if self.repeated is None else self.repeated[kept],
+        )
 
 
 class AnomalyGatherer:
@@ -51,12 +72,12 @@ class AnomalyGatherer:
         Regions are those of the whole mask: an ignored line through a defect leaves
         it one region. A region that is ignored in full does not count.
         """
-        labels, n_regions = label_regions(mask)
-        labels = labels.ravel()
-        inside = labels > 0 if ignored is None else (labels > 0) & ~ignored.ravel()
-        index = np.flatnonzero(inside)
+        index, labels, n_regions = label_regions(mask)
+        if ignored is not None:
+            seen = ~ignored.ravel()[index]
+            index, labels = index[seen], labels[seen]
         self._scores.append(values.ravel()[index])
-        self._regions.append(labels[index] + np.int32(self._n_regions - 1))
+        self._regions.append(labels + np.int32(self._n_regions))
         self._images.append(np.full(n_regions, image))
         self._n_regions += n_regions
 
@@ -79,12 +100,23 @@ class NormalCounter:
 
     All pixels are counted, which needs no mask; the anomalous ones, whose places are
     known, are taken off at the end.
+
+    Parameters
+    ----------
+    anomalies : Anomalies
     """
 
     def __init__(self, anomalies):
         self.anomalies = anomalies
-        self.scores, self.groups = np.unique(anomalies.scores, return_inverse=True)
+        # Equal scores form a group; np.unique would sort the groups once more.
+        order = np.argsort(anomalies.scores)
+        ascending = anomalies.scores[order]
+        is_first = np.append(True, ascending[1:] != ascending[:-1])[: len(order)]
+        self.scores = ascending[is_first]
+        self.groups = np.empty(len(order), np.int32)
+        self.groups[order] = np.cumsum(is_first, dtype=np.int32) - 1
         self._counters = {}
+        self._tables = []
 
     def add(self, values, ignored=None):
         """Count an image's pixels that are not ignored."""
@@ -95,98 +127,42 @@ class NormalCounter:
             self._counters[common] = ThresholdCounter(self.scores.astype(common))
         self._counters[common].add(values.astype(common, copy=False))
 
-    def levels(self):
-        """Return the levels of all images that were added."""
-        anomalies, m = self.anomalies, len(self.scores)
-        above, at_least = np.zeros(m, np.int64), np.zeros(m, np.int64)
+    def add_table(self, table):
+        """Count the pixels of a `ValueTable`."""
+        self._tables.append(table)
+
+    def counts(self):
+        """Return the number of all pixels > and >= each score, and in all."""
+        above = np.zeros(len(self.scores), np.int64)
+        at_least, n_values = above.copy(), 0
         for counter in self._counters.values():
             more = counter.counts()
             above += more[0]
             at_least += more[1]
-        positives = np.bincount(self.groups, minlength=m)
+            n_values += counter.n_values
+        for table in self._tables:
+            below, equal = table.below_and_equal(self.scores)
+            above += table.n_values - below - equal
+            at_least += table.n_values - below
+            n_values += table.n_values
+        return above, at_least, n_values
+
+    def levels(self):
+        """Return the levels of all pixels, the anomalous ones among them."""
+        return self.levels_of(self.anomalies, self.groups, *self.counts())
+
+    def levels_of(self, anomalies, groups, above, at_least, n_values):
+        """Return the levels of some anomalies and of counts that include them."""
+        m = len(self.scores)
+        counted = groups if anomalies.repeated is None else groups[~anomalies.repeated]
+        positives = np.bincount(counted, minlength=m)
         true = np.cumsum(positives[::-1])[::-1]
-        areas = np.bincount(anomalies.regions)
-        n_values = sum(counter.n_values for counter in self._counters.values())
         return Levels(
             scores=self.scores,
             positives=positives,
-            weight=np.bincount(
-                self.groups, weights=1 / areas[anomalies.regions], minlength=m
-            ),
-            n_regions=len(areas),
+            weight=np.bincount(groups, weights=anomalies.pixel_shares(), minlength=m),
+            n_regions=len(anomalies.images),
             above=above - (true - positives),
             at_least=at_least - true,
-            n_normal=n_values - len(anomalies.scores),
+            n_normal=n_values - len(counted),
         )
-
-
-class Samples:
-    """Masks, maps and ignored pixels, side by side, checked on access.
-
-    Parameters
-    ----------
-    y_true, maps, ignore
-        As the public metrics take them.
-    """
-
-    def __init__(self, y_true, maps, ignore=None):
-        self.maps = Maps(maps)
-        self.masks = masks_from(y_true)
-        n = len(self.maps)
-        if len(self.masks) != n:
-            raise ValueError(f"y_true has {len(self.masks)} masks for {n} maps.")
-        self.ignored = None if ignore is None else ignored_from(ignore, self.maps)
-
-    def __len__(self):
-        return len(self.maps)
-
-    def mask(self, index):
-        """Return the mask of an image with anomalous pixels, None or `UNKNOWN`."""
-        mask = self.masks[index]
-        if mask is None or mask is UNKNOWN:
-            return mask
-        self._check_shape(index, mask, "y_true")
-        return mask if mask.any() else None
-
-    def ignored_pixels(self, index):
-        """Return the ignored pixels of an image, None where there are none."""
-        ignored = None if self.ignored is None else self.ignored[index]
-        if ignored is not None:
-            self._check_shape(index, ignored, "ignore")
-        return ignored
-
-    def _check_shape(self, index, mask, what):
-        shape = self.maps.shape(index)
-        if mask.shape != shape:
-            raise ValueError(
-                f"{what}[{index}] has shape {mask.shape}, but maps[{index}] has shape "
-                f"{shape}; resize one of them first."
-            )
-
-
-def collect(y_true, maps, ignore=None):
-    """Return the levels of masks and maps, whatever metric is wanted of them."""
-    return count_normals(*gather(Samples(y_true, maps, ignore)))
-
-
-def gather(samples):
-    """First pass over samples: the anomalous pixels, and the images left to count."""
-    gatherer, unknown = AnomalyGatherer(), []
-    for index in range(len(samples)):
-        mask = samples.mask(index)
-        if mask is UNKNOWN:
-            unknown.append(index)
-        elif mask is not None:
-            ignored = samples.ignored_pixels(index)
-            gatherer.add(samples.maps[index], mask, ignored, index)
-    warn_unknown(len(unknown))
-    counted = np.setdiff1d(np.arange(len(samples)), unknown)
-    return samples, gatherer.finish(), counted
-
-
-def count_normals(samples, anomalies, images):
-    """Second pass over samples: the levels of some of the images."""
-    counter = NormalCounter(anomalies)
-    for index in images:
-        counter.add(samples.maps[index], samples.ignored_pixels(index))
-    return counter.levels()

@@ -1,4 +1,8 @@
-"""The exact summary that every pixel metric is computed from."""
+"""The exact summary that pixel and image metrics are computed from.
+
+Every formula sums over the last axis, so that arrays of shape (n_resamples, m) give
+one value per resample.
+"""
 
 from dataclasses import dataclass
 
@@ -13,16 +17,16 @@ class Levels:
     ----------
     scores : ndarray of shape (m,)
         Distinct scores of the anomalous pixels, ascending.
-    positives : ndarray of shape (m,), dtype int64
+    positives : ndarray of shape (..., m)
         Number of anomalous pixels at each score.
-    weight : ndarray of shape (m,), dtype float64
-        Share of regions at each score: every region spreads a weight of 1 evenly
-        over its pixels.
-    n_regions : int
+    weight : ndarray of shape (..., m), dtype float64
+        Share of regions at each score: every region spreads a weight of 1 over its
+        pixels.
+    n_regions : int or ndarray of shape (...)
         Number of regions.
-    above, at_least : ndarray of shape (m,), dtype int64
+    above, at_least : ndarray of shape (..., m)
         Number of normal pixels that score > and >= each score.
-    n_normal : int
+    n_normal : int or ndarray of shape (...)
         Number of normal pixels.
     """
 
@@ -37,64 +41,81 @@ class Levels:
     @property
     def n_positive(self):
         """Number of anomalous pixels."""
-        return int(self.positives.sum())
+        return self.positives.sum(axis=-1)
+
+
+def true_positives(levels):
+    """Count the anomalous pixels that score at least each score."""
+    return np.cumsum(levels.positives[..., ::-1], axis=-1)[..., ::-1]
 
 
 def roc_auc(levels):
-    """Area under the ROC curve: the mean mid-rank of the anomalous pixels."""
-    false_alarms = (levels.above + levels.at_least) / 2
-    return 1 - float(false_alarms @ levels.positives) / (
-        levels.n_normal * levels.n_positive
-    )
+    """Area under the ROC curve: one minus the mean mid-rank of the anomalies."""
+    return 1 - _mean_over_positives(levels, mid_ranks(levels))
 
 
 def average_precision(levels):
-    """Average precision: the mean of the precision at every anomalous pixel."""
+    """Mean of the precision at the score of every anomalous pixel."""
+    return _mean_over_positives(levels, precisions(levels))
+
+
+def mid_ranks(levels):
+    """Share of normal pixels above each score, ties counted half."""
+    return (levels.above + levels.at_least) / (2 * _column(levels.n_normal))
+
+
+def precisions(levels):
+    """Share of anomalies among the pixels that score at least each score."""
     true = true_positives(levels)
-    precision = true / (true + levels.at_least)
-    return float(precision @ levels.positives) / levels.n_positive
+    return true / np.maximum(true + levels.at_least, 1)
 
 
 def f1_max(levels):
     """Return the highest F1 over all thresholds, and the highest such threshold."""
     true = true_positives(levels)
-    f1 = 2 * true / (true + levels.at_least + levels.n_positive)
-    best = len(f1) - 1 - int(np.argmax(f1[::-1]))
-    return float(f1[best]), levels.scores[best].item()
+    f1 = 2 * true / (true + levels.at_least + _column(levels.n_positive))
+    best = f1.shape[-1] - 1 - np.argmax(f1[..., ::-1], axis=-1)
+    return np.max(f1, axis=-1), levels.scores[best]
 
 
-def true_positives(levels):
-    """Number of anomalous pixels that score at least each score."""
-    return np.cumsum(levels.positives[::-1])[::-1]
+def region_overlap_area(levels, max_fpr):
+    """Area under the per-region overlap curve up to `max_fpr`, divided by it."""
+    area = partial_areas(levels, max_fpr)
+    return (area * levels.weight).sum(axis=-1) / levels.n_regions
 
 
-def partial_area(above, at_least, n_normal, max_fpr):
-    """Area under the curve up to `max_fpr` that one unit of recall earns.
+def partial_areas(levels, max_fpr):
+    """Area under the curve up to `max_fpr` that one unit of recall earns at a score.
 
     The unit is gained evenly while the false-positive rate runs through the tie
-    group of its score. The area is divided by `max_fpr`: in [0, 1].
+    group of its score. The area is divided by `max_fpr`: it lies in [0, 1].
 
     Parameters
     ----------
-    above, at_least : ndarray of int64
-        Number of normal pixels that score > and >= the unit.
-    n_normal : int
+    levels : Levels
     max_fpr : float
         In (0, 1].
 
     Returns
     -------
-    area : ndarray of float64
+    areas : ndarray of shape (..., m), dtype float64
     """
-    start, end = above / n_normal, at_least / n_normal
-    whole = max_fpr - (start + end) / 2
+    n_normal = _column(levels.n_normal)
+    start, end = levels.above / n_normal, levels.at_least / n_normal
     # A tie group astride the limit is gained only in part.
-    part = np.maximum(max_fpr - start, 0) ** 2
-    np.divide(part, 2 * (end - start), out=part, where=end > start)
-    return np.where(end <= max_fpr, whole, part) / max_fpr
+    area = np.maximum(max_fpr - start, 0)
+    area *= area
+    np.divide(area, 2 * (end - start), out=area, where=end > start)
+    whole = max_fpr - (start + end) / 2
+    np.copyto(area, whole, where=end <= max_fpr)
+    area /= max_fpr
+    return area
 
 
-def region_overlap_area(levels, max_fpr):
-    """Area under the per-region overlap curve up to `max_fpr`, divided by it."""
-    area = partial_area(levels.above, levels.at_least, levels.n_normal, max_fpr)
-    return float(area @ levels.weight) / levels.n_regions
+def _mean_over_positives(levels, values):
+    return (values * levels.positives).sum(axis=-1) / levels.n_positive
+
+
+def _column(counts):
+    """Let one number per resample meet one value per score."""
+    return np.asarray(counts)[..., None]

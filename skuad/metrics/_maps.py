@@ -15,8 +15,8 @@ class Maps(Sequence):
     """
 
     def __init__(self, maps):
-        if hasattr(maps, "iloc") or not hasattr(maps, "__getitem__"):
-            maps = np.asarray(maps) if hasattr(maps, "__array__") else list(maps)
+        if not hasattr(maps, "__getitem__") or hasattr(maps, "iloc"):
+            maps = list(maps)
         if isinstance(maps, np.ndarray) and maps.dtype != object:
             if maps.ndim not in (2, 3):
                 raise ValueError(
@@ -24,16 +24,10 @@ class Maps(Sequence):
                     "or (n, w) for line scans."
                 )
         self._maps = maps
-
-        self.are_rows = len(self) > 0 and np.ndim(maps[0]) == 1
+        self.are_rows = len(maps) > 0 and np.ndim(maps[0]) == 1
 
     def __len__(self):
         return len(self._maps)
-
-    def shape(self, index):
-        """Shape (H, W) of a map."""
-        shape = np.shape(self._maps[index])
-        return shape if len(shape) == 2 else (1, *shape)
 
     def __getitem__(self, index):
         values = np.asarray(self._maps[index])
@@ -49,8 +43,11 @@ class Maps(Sequence):
                 f"maps[{index}] has shape {values.shape}; an anomaly map has shape "
                 "(H, W)."
             )
-        if values.dtype.kind == "b":
-            return values.view(np.uint8)
+        return values.view(np.uint8) if values.dtype.kind == "b" else values
+
+    def finite(self, index):
+        """Return a map that holds no NaN and no infinity, or raise."""
+        values = self[index]
         if values.dtype.kind == "f" and values.size:
             # The extremes carry a NaN along and are much cheaper than isfinite.
             if not (np.isfinite(values.min()) and np.isfinite(values.max())):

@@ -13,11 +13,17 @@ def label_regions(mask):
 
     Returns
     -------
-    labels : ndarray of shape (H, W), dtype int32
-        0 outside, 1 to `n_regions` inside.
+    index : ndarray of shape (n_pixels,)
+        Where the mask is True, in the flattened mask.
+    labels : ndarray of shape (n_pixels,), dtype int32
+        The region of each of these pixels, from 0.
     n_regions : int
     """
-    n_labels, labels = cv2.connectedComponents(
-        np.ascontiguousarray(mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S
-    )
-    return labels, n_labels - 1
+    index = np.flatnonzero(mask)
+    if not len(index):
+        return index, np.empty(0, np.int32), 0
+    # Only the rows with a defect need labels.
+    top, bottom = index[0] // mask.shape[1], index[-1] // mask.shape[1] + 1
+    rows = np.ascontiguousarray(mask[top:bottom]).view(np.uint8)
+    n_labels, labels = cv2.connectedComponents(rows, connectivity=8)
+    return index, labels.ravel()[index - top * mask.shape[1]] - 1, n_labels - 1

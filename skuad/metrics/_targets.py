@@ -3,10 +3,10 @@
 import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
-from pathlib import Path
 
-import cv2
 import numpy as np
+
+from skuad.io import read_mask
 
 #: The entry of an image that is anomalous, nobody having drawn where.
 UNKNOWN = -1
@@ -23,7 +23,7 @@ class Masks(Sequence):
     Parameters
     ----------
     entries : sequence
-        Arrays, None, `UNKNOWN`, or paths ('' for a good image).
+        Arrays, None or +1, `UNKNOWN`, or paths ('' for a good image).
     what : str
         What the masks are, for messages.
     """
@@ -40,25 +40,10 @@ class Masks(Sequence):
         if entry is None:
             return None
         if isinstance(entry, str | PathLike):
-            return read_mask(entry) if fspath(entry) else None
+            return None if is_empty_path(entry) else read_mask(entry)
         if _is_number(entry):
-            return UNKNOWN
-        mask = np.asarray(entry)
-        if mask.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{self._what}[{index}] has dtype {mask.dtype}; a mask is an array of "
-                "numbers or bools, anomalous where it is not zero."
-            )
-        if mask.dtype.kind == "f" and np.isnan(mask).any():
-            raise ValueError(f"{self._what}[{index}] contains NaN.")
-        if mask.ndim == 1:
-            mask = mask[None]
-        if mask.ndim != 2:
-            raise ValueError(
-                f"{self._what}[{index}] has shape {mask.shape}; a mask has shape "
-                "(H, W)."
-            )
-        return mask if mask.dtype == bool else mask != 0
+            return UNKNOWN if entry == UNKNOWN else None
+        return as_mask(entry, f"{self._what}[{index}]")
 
     def is_anomalous(self, index):
         """Whether an image is anomalous: its mask has at least one pixel."""
@@ -66,45 +51,26 @@ class Masks(Sequence):
         return mask is UNKNOWN or (mask is not None and bool(mask.any()))
 
 
-def read_mask(path):
-    """Read a mask file, or the union of the channels in a folder.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        An image file, or a folder with one image file per channel (MVTec LOCO).
-
-    Returns
-    -------
-    mask : ndarray of shape (H, W), dtype bool
-        True where any channel is not zero.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return _read_nonzero(path)
-    return np.logical_or.reduce(read_channels(path))
+def as_mask(mask, what):
+    """Return a mask as a bool array (H, W), from any array of numbers or bools."""
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{what} has dtype {mask.dtype}; a mask is an array of numbers or bools, "
+            "anomalous where it is not zero."
+        )
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise ValueError(f"{what} contains NaN.")
+    if mask.ndim == 1:
+        mask = mask[None]
+    if mask.ndim != 2:
+        raise ValueError(f"{what} has shape {mask.shape}; a mask has shape (H, W).")
+    return mask if mask.dtype == bool else mask != 0
 
 
-def read_channels(folder):
-    """Read the channels of an MVTec LOCO folder, one bool array (H, W) each."""
-    files = sorted(file for file in Path(folder).iterdir() if file.is_file())
-    if not files:
-        raise ValueError(f"The folder of mask channels {folder} is empty.")
-    channels = [_read_nonzero(file) for file in files]
-    if len({channel.shape for channel in channels}) > 1:
-        raise ValueError(f"The mask channels in {folder} differ in size.")
-    return channels
-
-
-def _read_nonzero(path):
-    if not path.exists():
-        raise FileNotFoundError(f"There is no mask at {path}.")
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f"The mask {path} cannot be read as an image.")
-    if image.ndim == 3:
-        image = image[..., :3].any(axis=2)  # an alpha channel marks no defect
-    return image != 0
+def is_empty_path(path):
+    """Whether a path stands for a good image; an empty `Path` is a dot."""
+    return fspath(path) in ("", ".")
 
 
 def masks_from(y_true, *, what="y_true"):
@@ -113,7 +79,8 @@ def masks_from(y_true, *, what="y_true"):
     Parameters
     ----------
     y_true : array of shape (n, H, W) or (n, w), list or 1-D array
-        See the user guide: arrays, None, -1, or paths.
+        Masks, or for every image a mask (H, W), None or +1 (good), -1 (anomalous, of
+        unknown extent) or the path of a mask.
     what : str
         What the masks are, for messages.
 
@@ -126,28 +93,49 @@ def masks_from(y_true, *, what="y_true"):
     ValueError
         If y_true holds a label per image, or an entry is no mask.
     """
-    _reject_bare(y_true, what)
-    if hasattr(y_true, "iloc"):  # a pandas Series
-        y_true = y_true.to_numpy()
-    if isinstance(y_true, np.ndarray) and y_true.dtype.kind in "biufc":
-        if y_true.ndim == 1:
-            raise ValueError(_labels_message(y_true, what))
-        if y_true.ndim not in (2, 3):
+    y_true = _as_sequence(y_true, what)
+    if _holds_labels(y_true):
+        values = np.unique(np.asarray(y_true))[:5].tolist()
+        raise ValueError(
+            f"{what} holds one number per image ({values}), but pixel metrics need a "
+            "mask per image: where an image is anomalous, not only whether. Labels "
+            f"({_CODING}) are for the image metrics."
+        )
+    if isinstance(y_true, np.ndarray) and y_true.dtype != object and y_true.ndim > 1:
+        if y_true.ndim > 3:
             raise ValueError(
                 f"{what} has shape {y_true.shape}; masks have shape (n, H, W), or "
                 "(n, w) for line scans."
             )
         return Masks(y_true, what)
-    entries = list(y_true)
-    if entries and all(_is_number(entry) for entry in entries):
-        raise ValueError(_labels_message(np.asarray(entries), what))
-    for index, entry in enumerate(entries):
-        if _is_number(entry) and entry != UNKNOWN:
+    for index, entry in enumerate(y_true):
+        if _is_number(entry) and entry not in (1, UNKNOWN):
             raise ValueError(
                 f"{what}[{index}] is {entry!r}; in a list of masks None is a good "
                 "image and -1 an anomalous one of unknown extent."
             )
-    return Masks(entries, what)
+    return Masks(y_true, what)
+
+
+def ignored_from(ignore, maps):
+    """Read the pixels to ignore, one mask or None per map.
+
+    Parameters
+    ----------
+    ignore : array of shape (H, W), or masks as `masks_from` reads them
+        One 2-D array holds for every image, unless the maps are line scans.
+    maps : Maps
+
+    Returns
+    -------
+    ignored : sequence
+    """
+    if isinstance(ignore, np.ndarray) and ignore.ndim == 2 and not maps.are_rows:
+        return [as_mask(ignore, "ignore")] * len(maps)
+    ignored = masks_from(ignore, what="ignore")
+    if len(ignored) != len(maps):
+        raise ValueError(f"ignore has {len(ignored)} masks for {len(maps)} maps.")
+    return ignored
 
 
 def image_labels(y_true):
@@ -167,41 +155,12 @@ def image_labels(y_true):
     ValueError
         If the labels are anything but +1 and -1, such as 0/1.
     """
-    _reject_bare(y_true, "y_true")
-    if hasattr(y_true, "iloc"):
-        y_true = y_true.to_numpy()
-    is_array = isinstance(y_true, np.ndarray) and y_true.dtype.kind in "biufc"
-    if not is_array:
-        y_true = list(y_true)
-        if y_true and all(_is_number(entry) for entry in y_true):
-            y_true, is_array = np.asarray(y_true), True
-    if is_array and y_true.ndim == 1:
-        return _check_labels(y_true)
+    y_true = _as_sequence(y_true, "y_true")
+    if _holds_labels(y_true):
+        return _check_labels(np.asarray(y_true).reshape(len(y_true)))
     masks = masks_from(y_true)
     anomalous = [masks.is_anomalous(index) for index in range(len(masks))]
     return np.where(anomalous, -1, 1).astype(np.int64)
-
-
-def ignored_from(ignore, maps):
-    """Read the pixels to ignore, one mask per map.
-
-    Parameters
-    ----------
-    ignore : array of shape (H, W), or masks as `masks_from` reads them
-        One 2-D array holds for every image, unless the maps are line scans.
-    maps : Maps
-
-    Returns
-    -------
-    ignored : sequence of (bool array or None)
-    """
-    n = len(maps)
-    if isinstance(ignore, np.ndarray) and ignore.ndim == 2 and not maps.are_rows:
-        return [ignore != 0] * n
-    ignored = masks_from(ignore, what="ignore")
-    if len(ignored) != n:
-        raise ValueError(f"ignore has {len(ignored)} masks for {n} maps.")
-    return ignored
 
 
 def warn_unknown(count):
@@ -211,7 +170,7 @@ def warn_unknown(count):
             f"{count} anomalous image(s) of unknown extent (-1) are left out of the "
             "pixel metrics.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
 
 
@@ -225,21 +184,21 @@ def _check_labels(labels):
     return labels.astype(np.int64)
 
 
-def _labels_message(labels, what):
-    return (
-        f"{what} holds one number per image ({np.unique(labels)[:5].tolist()}), but "
-        "pixel metrics need a mask per image: where an image is anomalous, not only "
-        f"whether. Labels ({_CODING}) are for the image metrics."
-    )
-
-
-def _reject_bare(y_true, what):
+def _as_sequence(y_true, what):
     if isinstance(y_true, str | PathLike):
         raise ValueError(f"{what} is one path; pass a list of paths.")
-    if y_true is None:
-        raise ValueError(f"{what} is None; metrics need the truth.")
-    if not isinstance(y_true, Iterable):
+    if y_true is None or not isinstance(y_true, Iterable):
         raise ValueError(f"{what} is {y_true!r}; pass one entry per image.")
+    if hasattr(y_true, "iloc"):  # a pandas Series
+        return y_true.to_numpy()
+    return y_true if hasattr(y_true, "__getitem__") else list(y_true)
+
+
+def _holds_labels(y_true):
+    """Whether there is one number per image; an array (n, 1) counts as labels."""
+    if isinstance(y_true, np.ndarray) and y_true.dtype.kind in "biufc":
+        return y_true.ndim == 1 or y_true.shape[1:] == (1,)
+    return len(y_true) > 0 and all(_is_number(entry) for entry in y_true)
 
 
 def _is_number(entry):
