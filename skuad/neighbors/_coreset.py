@@ -1,0 +1,261 @@
+"""Selection of a coreset: exact greedy k-center, or rows drawn at random."""
+
+import numbers
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+
+from skuad.neighbors._rows import coarse_center, first_equal_row
+
+_BLOCK = 2048  # rows whose distances are updated in one product
+_MIN_POOL, _MAX_POOL = 64, 2048  # farthest rows among which a batch is picked
+
+
+def k_center_greedy(X, n_centers, *, random_state=None):
+    """Select rows by farthest-first traversal (greedy k-center).
+
+    Starting from a random row, the row farthest from all rows selected so far is
+    added until there are `n_centers`. The largest distance from a row to its nearest
+    center is at most twice the smallest possible [1]_. It is the coreset of
+    PatchCore [3]_, after [2]_.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows to select from, float32 or float64 (others become float64).
+    n_centers : int
+        Number of rows to select, from 1 to n_samples.
+    random_state : int, RandomState instance or None, default=None
+        Draws the first center. Everything after it is deterministic.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_centers,), dtype intp
+        Distinct rows in the order of selection: any beginning of it is the greedy
+        coreset of that size.
+
+    Raises
+    ------
+    ValueError
+        If `n_centers` exceeds the number of rows, or X is not a finite 2-D array.
+    TypeError
+        If `n_centers` is not an integer.
+
+    See Also
+    --------
+    random_coreset : Rows drawn at random, which cost nothing to select.
+
+    Notes
+    -----
+    Of rows at equal distance the one with the lowest index is selected. A row equal
+    to a center comes only after all distinct rows, in ascending order. Distances are
+    squared float32 from a matrix product on centred rows; when the radius sinks into
+    their rounding error, the selection goes on in float64.
+
+    Centers are picked in batches: the farthest rows form a pool, in which the
+    traversal runs for as long as no row outside can be farther, and all distances
+    are then updated at once. This selects what one-by-one selection does.
+
+    References
+    ----------
+    .. [1] T. F. Gonzalez, "Clustering to minimize the maximum intercluster
+       distance", Theoretical Computer Science 38, 1985.
+    .. [2] O. Sener and S. Savarese, "Active learning for convolutional neural
+       networks: a core-set approach", ICLR 2018.
+    .. [3] K. Roth et al., "Towards total recall in industrial anomaly detection",
+       CVPR 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.neighbors import k_center_greedy
+    >>> X = np.array([[0.0], [1.0], [2.0], [10.0]])
+    >>> sorted(k_center_greedy(X, 2, random_state=0).tolist())
+    [0, 3]
+    """
+    X, n_centers = _check_selection(X, n_centers)
+    start = check_random_state(random_state).randint(len(X))
+    X = _centered(X)
+    first = first_equal_row(X)
+    distinct = np.flatnonzero(first == np.arange(len(X)))
+    n_distinct = min(n_centers, len(distinct))
+    rows = X if len(distinct) == len(X) else X[distinct]
+    seed = int(np.searchsorted(distinct, first[start]))
+    indices = distinct[_traverse(rows, n_distinct, seed)]
+    indices[0] = start
+    if n_distinct < n_centers:
+        left = np.ones(len(X), dtype=bool)
+        left[indices] = False
+        rest = np.flatnonzero(left)[: n_centers - n_distinct]
+        indices = np.concatenate([indices, rest])
+    return indices
+
+
+def random_coreset(X, n_centers, *, random_state=None):
+    """Select rows at random, without replacement.
+
+    A random coreset has a better mean distance to the rest of the rows than a greedy
+    one, which minimises the largest distance, and it costs nothing.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows to select from.
+    n_centers : int
+        Number of rows to select, from 1 to n_samples.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_centers,), dtype intp
+        Distinct rows in random order: any beginning of it is a random coreset of
+        that size.
+
+    Raises
+    ------
+    ValueError
+        If `n_centers` exceeds the number of rows, or X is not a finite 2-D array.
+    TypeError
+        If `n_centers` is not an integer.
+
+    See Also
+    --------
+    k_center_greedy : Rows that cover the others with the least radius.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.neighbors import random_coreset
+    >>> random_coreset(np.zeros((5, 2)), 3, random_state=0)
+    array([2, 0, 1])
+    """
+    X, n_centers = _check_selection(X, n_centers)
+    order = check_random_state(random_state).permutation(len(X))
+    return order[:n_centers].astype(np.intp, copy=False)
+
+
+def _check_selection(X, n_centers):
+    """Return X as a 2-D float array and n_centers as an int."""
+    X = check_array(X, dtype=[np.float64, np.float32])
+    if not isinstance(n_centers, numbers.Integral) or isinstance(n_centers, bool):
+        raise TypeError(f"n_centers must be an integer, got {n_centers!r}.")
+    if not 1 <= n_centers <= len(X):
+        raise ValueError(
+            f"n_centers={n_centers} must be between 1 and the number of rows, {len(X)}."
+        )
+    return X, int(n_centers)
+
+
+def _centered(X):
+    """Return a copy of the rows around a coarse centre, scaled if squares overflow."""
+    largest = max(float(X.max()), -float(X.min()))
+    if largest > 0 and not 2.0**-40 < largest < 2.0**40:
+        # In two steps, because the power of two itself can be out of range.
+        exponent = int(np.frexp(largest)[1])
+        X = np.ldexp(X.astype(np.float64), -exponent)
+    return np.subtract(X, coarse_center(X), order="C")
+
+
+class _Cover:
+    """Squared distances from all rows to their nearest center, updated in batches."""
+
+    def __init__(self, rows, dtype):
+        n_rows, n_features = rows.shape
+        self.factors = np.ones((n_rows, n_features + 1), dtype=dtype)
+        self.factors[:, :-1] = rows
+        rows = self.factors[:, :-1]
+        self.norms = np.einsum("ij,ij->i", rows, rows)
+        self.squared = np.full(n_rows, np.inf, dtype=dtype)
+        # A product of d terms is off by about sqrt(d) roundings of the largest norm.
+        self.noise = 4 * np.sqrt(n_features) * np.finfo(dtype).eps * self.norms.max()
+
+    def center_factors(self, centers):
+        """Return ``[-2 c, |c|^2]``: times ``[x, 1]`` it is ``|c - x|^2 - |x|^2``."""
+        factors = self.factors[centers]
+        factors[:, :-1] *= -2
+        factors[:, -1] = self.norms[centers]
+        return factors
+
+    def between(self, rows):
+        """Return the squared distances among some rows."""
+        squared = self.center_factors(rows) @ self.factors[rows].T
+        squared += self.norms[rows]
+        return squared
+
+    def add(self, centers):
+        """Add centers: they are no longer candidates, and other rows come closer."""
+        factors = self.center_factors(centers)
+        buffer = np.empty(len(centers) * _BLOCK, dtype=factors.dtype)
+        for start in range(0, len(self.factors), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            rows = self.factors[part]
+            products = buffer[: len(centers) * len(rows)]
+            products = products.reshape(len(centers), len(rows))
+            np.matmul(factors, rows.T, out=products)
+            nearest = products.min(axis=0)
+            nearest += self.norms[part]
+            np.minimum(self.squared[part], nearest, out=self.squared[part])
+        self.squared[centers] = -np.inf
+
+    def farthest(self, size):
+        """Return up to `size` farthest candidates in ascending order.
+
+        Of tied ones the lowest are taken.
+        """
+        candidates = np.flatnonzero(self.squared > -np.inf)
+        if size >= len(candidates):
+            return candidates
+        limit = np.partition(self.squared, -size)[-size]
+        farther = np.flatnonzero(self.squared > limit)
+        tied = np.flatnonzero(self.squared == limit)[: size - len(farther)]
+        return np.sort(np.concatenate([farther, tied]))
+
+
+def _traverse(rows, n_centers, start):
+    """Return the farthest-first traversal of distinct rows from a start."""
+    cover = _Cover(rows, np.float32)
+    chosen = [start]
+    cover.add(chosen)
+    size = _MIN_POOL
+    while len(chosen) < n_centers:
+        if (
+            cover.squared.dtype == np.float32
+            and cover.squared.max() <= 16 * cover.noise
+        ):
+            cover = _Cover(rows, np.float64)
+            for first in range(0, len(chosen), _MAX_POOL):
+                cover.add(chosen[first : first + _MAX_POOL])
+        pool = cover.farthest(size)
+        batch = pool[_pick(cover, pool, n_centers - len(chosen))]
+        cover.add(batch)
+        chosen.extend(batch.tolist())
+        # The pool's own product should stay small beside the update of all rows.
+        size = int(np.sqrt(0.1 * len(rows) * len(batch)))
+        size = min(max(size, _MIN_POOL), _MAX_POOL)
+    return np.array(chosen, dtype=np.intp)
+
+
+def _pick(cover, pool, most):
+    """Return positions in the pool of the next centers, in order.
+
+    There are at least one and at most `most`.
+
+    Rows outside the pool were no farther than its nearest row, and centers only bring
+    rows closer. So the traversal of the pool is that of all rows for as long as its
+    farthest row is beyond that limit. At the limit itself it goes on up to the last
+    pool row that was there from the start: tied rows outside have higher indices.
+    """
+    squared = cover.squared[pool]
+    limit = squared.min()
+    last_tied = np.flatnonzero(squared == limit)[-1]
+    between = cover.between(pool)
+    picked = []
+    while len(picked) < most:
+        best = int(squared.argmax())
+        if squared[best] < limit or (squared[best] == limit and best > last_tied):
+            break
+        picked.append(best)
+        np.minimum(squared, between[best], out=squared)
+        squared[best] = -np.inf
+    return picked
