@@ -223,10 +223,6 @@ def _radius(sigma):
     return int(np.ceil(3 * sigma))
 
 
-def _log(amplitude):
-    return np.log(amplitude + _FLOOR)
-
-
 def _log_root(square):
     return np.log(square + _FLOOR**2) / 2
 
@@ -246,7 +242,7 @@ def _structure_features(moments):
         (xx - yy) / energy,
         2 * xy / energy,
         _log_root(laplacian_square),
-        _log(gradient) - np.log(energy) / 2,
-        _log(laplacian) - _log_root(laplacian_square),
+        _log_root(gradient * gradient) - np.log(energy) / 2,
+        _log_root(laplacian * laplacian) - _log_root(laplacian_square),
     ]
     return [feature[..., None] for feature in features]
