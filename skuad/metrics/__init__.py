@@ -1,5 +1,8 @@
 """Metrics of anomaly maps and of image scores, exact with ties."""
 
+from skuad.metrics._accumulator import MapMetrics, map_metrics
+from skuad.metrics._aupimo import aupimo_score
+from skuad.metrics._curves import pixel_roc_curve, pro_curve
 from skuad.metrics._image import (
     image_average_precision_score,
     image_f1_max_score,
@@ -10,14 +13,24 @@ from skuad.metrics._pixel import (
     pixel_average_precision_score,
     pixel_f1_max_score,
     pixel_roc_auc_score,
+    seg_f1_score,
 )
+from skuad.metrics._spro import au_spro_score, saturation_areas
 
 __all__ = [
+    "MapMetrics",
+    "au_spro_score",
+    "aupimo_score",
     "aupro_score",
     "image_average_precision_score",
     "image_f1_max_score",
     "image_roc_auc_score",
+    "map_metrics",
     "pixel_average_precision_score",
     "pixel_f1_max_score",
     "pixel_roc_auc_score",
+    "pixel_roc_curve",
+    "pro_curve",
+    "saturation_areas",
+    "seg_f1_score",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skuad.metrics._keys import ordered_keys
-from skuad.metrics._radix import RadixCounter, count_by_sorting, look_up
+from skuad.metrics._radix import RadixCounter, count_by_sorting
 
 # Values that are counted at once: their temporary arrays stay in the cache.
 _BLOCK = 1 << 19
@@ -77,6 +77,9 @@ class ValueTable:
     def __init__(self, dtype):
         self.n_values = 0
         self._n_bins = 1 << 8 * np.dtype(dtype).itemsize
+        bits = np.arange(self._n_bins).astype(f"u{np.dtype(dtype).itemsize}")
+        self._values = np.empty(self._n_bins, dtype)
+        self._values[self._bins(bits.view(dtype))] = bits.view(dtype)
         self._table = np.zeros(self._n_bins, np.int64)
 
     def add(self, values):
@@ -85,8 +88,12 @@ class ValueTable:
         self._table += np.bincount(self._bins(values.ravel()), minlength=self._n_bins)
 
     def below_and_equal(self, thresholds):
-        """Return the number of values < and == each threshold."""
-        return look_up(self._table, self._bins(thresholds))
+        """Return the number of values < and == each threshold, of any dtype."""
+        used = np.flatnonzero(self._table)
+        values = self._values[used]
+        n_below = np.append(0, np.cumsum(self._table[used]))
+        below = n_below[np.searchsorted(values, thresholds, "left")]
+        return below, n_below[np.searchsorted(values, thresholds, "right")] - below
 
     def _bins(self, values):
         return ordered_keys(values).astype(np.intp) + self._n_bins // 2

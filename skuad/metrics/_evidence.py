@@ -11,6 +11,7 @@ import numpy as np
 from skuad.metrics._counting import ThresholdCounter
 from skuad.metrics._levels import Levels
 from skuad.metrics._regions import label_regions
+from skuad.metrics._targets import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,6 @@ class Anomalies:
         if self.shares is not None:
             return self.shares
         return (1 / np.bincount(self.regions))[self.regions]
-
-    def of_images(self, wanted):
-        """Return the anomalies of the images for which `wanted` is true."""
-        kept_regions = wanted[self.images]
-        kept = kept_regions[self.regions]
-        return Anomalies(
-            self.scores[kept],
-            (np.cumsum(kept_regions) - 1)[self.regions[kept]],
-            self.images[kept_regions],
-            None if self.shares is None else self.shares[kept],
-            None if self.repeated is None else self.repeated[kept],
-        )
 
 
 class AnomalyGatherer:
@@ -95,26 +84,18 @@ class AnomalyGatherer:
         return Anomalies(np.concatenate(self._scores), regions, images)
 
 
-class NormalCounter:
+class PixelCounter:
     """Second pass: count pixels among the scores of the anomalous ones.
-
-    All pixels are counted, which needs no mask; the anomalous ones, whose places are
-    known, are taken off at the end.
 
     Parameters
     ----------
-    anomalies : Anomalies
+    scores : ndarray of shape (m,)
+        Distinct scores of the anomalous pixels, ascending.
     """
 
-    def __init__(self, anomalies):
-        self.anomalies = anomalies
-        # Equal scores form a group; np.unique would sort the groups once more.
-        order = np.argsort(anomalies.scores)
-        ascending = anomalies.scores[order]
-        is_first = np.append(True, ascending[1:] != ascending[:-1])[: len(order)]
-        self.scores = ascending[is_first]
-        self.groups = np.empty(len(order), np.int32)
-        self.groups[order] = np.cumsum(is_first, dtype=np.int32) - 1
+    def __init__(self, scores):
+        self.scores = scores
+        self.n_pixels = 0
         self._counters = {}
         self._tables = []
 
@@ -122,6 +103,7 @@ class NormalCounter:
         """Count an image's pixels that are not ignored."""
         if ignored is not None:
             values = values[~ignored]
+        self.n_pixels += values.size
         common = np.result_type(values, self.scores)
         if common not in self._counters:
             self._counters[common] = ThresholdCounter(self.scores.astype(common))
@@ -129,40 +111,163 @@ class NormalCounter:
 
     def add_table(self, table):
         """Count the pixels of a `ValueTable`."""
+        self.n_pixels += table.n_values
         self._tables.append(table)
 
     def counts(self):
-        """Return the number of all pixels > and >= each score, and in all."""
+        """Return the number of pixels so far that score > and >= each score."""
         above = np.zeros(len(self.scores), np.int64)
-        at_least, n_values = above.copy(), 0
+        at_least = np.zeros(len(self.scores), np.int64)
         for counter in self._counters.values():
             more = counter.counts()
             above += more[0]
             at_least += more[1]
-            n_values += counter.n_values
         for table in self._tables:
             below, equal = table.below_and_equal(self.scores)
             above += table.n_values - below - equal
             at_least += table.n_values - below
-            n_values += table.n_values
-        return above, at_least, n_values
+        return above, at_least
 
-    def levels(self):
-        """Return the levels of all pixels, the anomalous ones among them."""
-        return self.levels_of(self.anomalies, self.groups, *self.counts())
 
-    def levels_of(self, anomalies, groups, above, at_least, n_values):
-        """Return the levels of some anomalies and of counts that include them."""
-        m = len(self.scores)
-        counted = groups if anomalies.repeated is None else groups[~anomalies.repeated]
-        positives = np.bincount(counted, minlength=m)
-        true = np.cumsum(positives[::-1])[::-1]
-        return Levels(
-            scores=self.scores,
-            positives=positives,
-            weight=np.bincount(groups, weights=anomalies.pixel_shares(), minlength=m),
-            n_regions=len(anomalies.images),
-            above=above - (true - positives),
-            at_least=at_least - true,
-            n_normal=n_values - len(counted),
+def group_scores(scores):
+    """Group equal scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+
+    Returns
+    -------
+    distinct : ndarray of shape (m,)
+        Ascending.
+    groups : ndarray of shape (n,), dtype int32
+        Where each score is among them.
+    """
+    order = np.argsort(scores)
+    ascending = scores[order]
+    is_first = np.append(True, ascending[1:] != ascending[:-1])[: len(order)]
+    groups = np.empty(len(order), np.int32)
+    groups[order] = np.cumsum(is_first, dtype=np.int32) - 1
+    return ascending[is_first], groups
+
+
+def make_levels(anomalies, scores, groups, counts, n_pixels):
+    """Return the levels of anomalies and of pixels that include them.
+
+    All pixels are counted, which needs no mask; the anomalous ones, whose places are
+    known, are taken off here.
+
+    Parameters
+    ----------
+    anomalies : Anomalies
+    scores : ndarray of shape (m,)
+        Ascending; the scores of the anomalies are among them.
+    groups : ndarray of shape (n_anomalies,)
+        Where each anomaly's score is among them.
+    counts : tuple of ndarray of shape (m,)
+        Number of pixels that score > and >= each score.
+    n_pixels : int
+    """
+    m = len(scores)
+    once = groups if anomalies.repeated is None else groups[~anomalies.repeated]
+    positives = np.bincount(once, minlength=m)
+    true = np.cumsum(positives[::-1])[::-1]
+    above, at_least = counts
+    return Levels(
+        scores=scores,
+        positives=positives,
+        weight=np.bincount(groups, weights=anomalies.pixel_shares(), minlength=m),
+        n_regions=len(anomalies.images),
+        above=above - (true - positives),
+        at_least=at_least - true,
+        n_normal=n_pixels - len(once),
+    )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that pixel metrics are computed from.
+
+    Parameters
+    ----------
+    anomalies : Anomalies
+    groups : ndarray of shape (n_pixels,)
+        Where each anomaly's score is among the scores of the levels.
+    levels : Levels
+    is_good : list of (bool or None)
+        Whether an image has no anomalous pixel; None where nobody knows.
+    good_at_least : ndarray of shape (m,), or None
+        Number of pixels of good images that score >= each score, if counted.
+    n_good : int
+        Number of pixels of good images, if counted.
+    """
+
+    anomalies: Anomalies
+    groups: np.ndarray
+    levels: Levels
+    is_good: list
+    good_at_least: np.ndarray | None = None
+    n_good: int = 0
+
+
+class PixelRecorder:
+    """Two passes over images, one image at a time.
+
+    Parameters
+    ----------
+    separate_good : bool, default=False
+        Whether to count the pixels of good images apart as well.
+    """
+
+    def __init__(self, separate_good=False):
+        self.is_good = []
+        self._gatherer = AnomalyGatherer()
+        self._separate_good = separate_good
+
+    def gather(self, values, mask, ignored):
+        """First pass: take in an image; `mask` is None for good, -1 for unknown."""
+        unknown = mask is UNKNOWN
+        self.is_good.append(None if unknown else mask is None)
+        if not (unknown or mask is None):
+            self._gatherer.add(values, mask, ignored, len(self.is_good) - 1)
+
+    def start_counting(self):
+        """End the first pass."""
+        self.anomalies = self._gatherer.finish()
+        scores, self._groups = group_scores(self.anomalies.scores)
+        self._rest, self._good = PixelCounter(scores), PixelCounter(scores)
+
+    def count(self, index, values, ignored):
+        """Second pass: count the pixels of an image."""
+        if self.is_good[index] is not None:
+            self._counter(self.is_good[index]).add(values, ignored)
+
+    def count_values(self, values, is_good):
+        """Second pass: count pixels of good images, or of others."""
+        self._counter(is_good).add(values)
+
+    def count_table(self, table, is_good):
+        """Second pass: count the pixels of good images, or of others, in a table."""
+        self._counter(is_good).add_table(table)
+
+    def finish(self):
+        """Return the evidence."""
+        good, rest = self._good.counts(), self._rest.counts()
+        levels = make_levels(
+            self.anomalies,
+            self._rest.scores,
+            self._groups,
+            (good[0] + rest[0], good[1] + rest[1]),
+            self._good.n_pixels + self._rest.n_pixels,
         )
+        return Evidence(
+            self.anomalies,
+            self._groups,
+            levels,
+            self.is_good,
+            good[1] if self._separate_good else None,
+            self._good.n_pixels,
+        )
+
+    def _counter(self, is_good):
+        return self._good if is_good and self._separate_good else self._rest

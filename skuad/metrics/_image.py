@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skuad.metrics._evidence import Anomalies, NormalCounter
+from skuad.metrics._evidence import Anomalies, PixelCounter, group_scores, make_levels
 from skuad.metrics._levels import average_precision, roc_auc
 from skuad.metrics._pixel import F1Max, as_f1_max, warn_undefined
 from skuad.metrics._targets import image_labels
@@ -114,9 +114,11 @@ def image_levels(y_true, scores, name):
     if len(index) in (0, len(labels)):
         warn_undefined(name, f"{'normal' if len(index) else 'anomalous'} image")
         return None
-    counter = NormalCounter(Anomalies(scores[index], np.arange(len(index)), index))
+    anomalies = Anomalies(scores[index], np.arange(len(index)), index)
+    distinct, groups = group_scores(anomalies.scores)
+    counter = PixelCounter(distinct)
     counter.add(scores)
-    return counter.levels()
+    return make_levels(anomalies, distinct, groups, counter.counts(), len(labels))
 
 
 def check_scores(scores, n_images):

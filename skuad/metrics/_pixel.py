@@ -13,7 +13,7 @@ from skuad.metrics._levels import (
     region_overlap_area,
     roc_auc,
 )
-from skuad.metrics._samples import Samples, collect
+from skuad.metrics._samples import Samples, collect, gather
 
 
 class F1Max(NamedTuple):
@@ -208,7 +208,7 @@ def aupro_score(y_true, maps, *, max_fpr=0.3, ignore=None):
     >>> anomaly_map = np.linspace(0, 1, 64).reshape(8, 8)
     >>> anomaly_map[1:3, 1:3] = 0.9
     >>> aupro_score([mask], [anomaly_map], max_fpr=0.3)
-    0.576...
+    0.548...
     """
     check_max_fpr(max_fpr)
     levels = collect(y_true, maps, ignore)
@@ -262,21 +262,22 @@ def seg_f1_score(y_true, maps, *, threshold, ignore=None):
     if not isinstance(threshold, Real) or np.isnan(threshold):
         raise ValueError(f"threshold is {threshold!r}; it must be a number.")
     samples = Samples(y_true, maps, ignore)
-    anomalies, is_good = samples.gather()
+    recorder = gather(samples)
+    anomalies = recorder.anomalies
     if not len(anomalies.scores):
         warn_undefined("SegF1", "anomalous pixel")
         return np.nan
     # A numpy scalar: a bare float would be rounded to the dtype of the map.
     limit = np.float64(threshold)
     n_found = 0
-    for index, good in enumerate(is_good):
+    for index, good in enumerate(recorder.is_good):
         found = samples.maps.finite(index) >= limit
         ignored = samples.ignored(index)
         if ignored is not None:
             found &= ~ignored
         if good is not None:
-            n_found += np.count_nonzero(found)
-    n_true = np.count_nonzero(anomalies.scores >= limit)
+            n_found += int(np.count_nonzero(found))
+    n_true = int(np.count_nonzero(anomalies.scores >= limit))
     return 2 * n_true / (n_found + len(anomalies.scores))
 
 

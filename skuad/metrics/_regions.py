@@ -5,7 +5,7 @@ import numpy as np
 
 
 def label_regions(mask):
-    """Number the 8-connected regions of a mask.
+    """Find the 8-connected regions of a mask.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Masks, maps and ignored pixels, side by side."""
 
-from skuad.metrics._evidence import AnomalyGatherer, NormalCounter
+from skuad.metrics._evidence import PixelRecorder
 from skuad.metrics._maps import Maps
 from skuad.metrics._targets import UNKNOWN, ignored_from, masks_from, warn_unknown
 
@@ -35,42 +35,55 @@ class Samples:
 
     def ignored(self, index):
         """Return the ignored pixels of an image, None where there are none."""
-        ignored = None if self._ignored is None else self._ignored[index]
-        if ignored is UNKNOWN:
-            raise ValueError(f"ignore[{index}] is -1; ignored pixels need a mask.")
-        if ignored is not None:
-            check_shape(ignored, self.maps[index], f"ignore[{index}]", index)
-        return ignored
+        return ignored_at(self._ignored, index, self.maps)
 
-    def gather(self):
-        """First pass.
 
-        Returns
-        -------
-        anomalies : Anomalies
-        is_good : list of (bool or None)
-            Whether an image has no anomalous pixel; None where nobody knows.
-        """
-        gatherer, is_good = AnomalyGatherer(), []
-        for index in range(len(self)):
-            mask = self.mask(index)
-            is_good.append(None if mask is UNKNOWN else mask is None)
-            if is_good[-1] is False:
-                gatherer.add(self.maps[index], mask, self.ignored(index), index)
-        warn_unknown(is_good.count(None))
-        return gatherer.finish(), is_good
+def collect_evidence(samples, *, separate_good=False):
+    """Pass over samples twice.
+
+    Parameters
+    ----------
+    samples : Samples
+    separate_good : bool, default=False
+        Whether to count the pixels of good images apart as well.
+
+    Returns
+    -------
+    evidence : Evidence
+    """
+    recorder = gather(samples, separate_good=separate_good)
+    for index in range(len(samples)):
+        recorder.count(index, samples.maps.finite(index), samples.ignored(index))
+    return recorder.finish()
+
+
+def gather(samples, *, separate_good=False):
+    """Pass over samples once, for the anomalous pixels; return the recorder."""
+    recorder = PixelRecorder(separate_good)
+    for index in range(len(samples)):
+        mask = samples.mask(index)
+        values = ignored = None
+        if mask is not None and mask is not UNKNOWN:
+            values, ignored = samples.maps[index], samples.ignored(index)
+        recorder.gather(values, mask, ignored)
+    warn_unknown(recorder.is_good.count(None))
+    recorder.start_counting()
+    return recorder
 
 
 def collect(y_true, maps, ignore=None):
-    """Return the levels of masks and maps: what every pixel metric is made from."""
-    samples = Samples(y_true, maps, ignore)
-    anomalies, is_good = samples.gather()
-    counter = NormalCounter(anomalies)
-    for index, good in enumerate(is_good):
-        values = samples.maps.finite(index)
-        if good is not None:
-            counter.add(values, samples.ignored(index))
-    return counter.levels()
+    """Return the levels of masks and maps."""
+    return collect_evidence(Samples(y_true, maps, ignore)).levels
+
+
+def ignored_at(ignored, index, maps):
+    """Return the ignored pixels of an image from what `ignored_from` has read."""
+    pixels = None if ignored is None else ignored[index]
+    if pixels is UNKNOWN:
+        raise ValueError(f"ignore[{index}] is -1; ignored pixels need a mask.")
+    if pixels is not None:
+        check_shape(pixels, maps[index], f"ignore[{index}]", index)
+    return pixels
 
 
 def check_shape(mask, values, what, index):
