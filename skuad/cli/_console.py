@@ -1,0 +1,130 @@
+"""What the program says: results on stdout; errors, warnings and progress on stderr."""
+
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+
+# How the library names its options, and how the command line does.
+_IN_SHELL_TERMS = (
+    (r" Replace or remove it; select_readable\(.*", ""),
+    (r"which recursive=True searches", "which --recursive searches"),
+    (r"\bmissing_mask='(\w+)'", r"--missing-mask \1"),
+    (r", or pass calibration=None for maps and scores without a threshold", ""),
+    (r"\bmax_patches\b", "--max-patches"),
+)
+
+# Errors of these types are about the user's data or machine; their text says it all.
+_EXPECTED = (ValueError, OSError, ImportError)
+
+
+class Failure(Exception):
+    """An error that the user can mend; its text says how."""
+
+
+def one_line(text) -> str:
+    """Put a message of the library on one line, in the terms of the command line."""
+    text = "; ".join(line.strip() for line in str(text).splitlines() if line.strip())
+    text = text.replace(":; ", ": ").replace(".; ", ". ")
+    for pattern, replacement in _IN_SHELL_TERMS:
+        text = re.sub(pattern, replacement, text)
+    return text.rstrip(".")
+
+
+def error_line(error: BaseException) -> str:
+    """Describe an error on one line."""
+    if isinstance(error, MemoryError):
+        return (
+            f"out of memory ({one_line(error) or 'no details'}): lower --max-patches, "
+            "or work on tiles with --tile-size"
+        )
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.strerror}: {error.filename!r}"
+    if isinstance(error, (Failure, *_EXPECTED)):
+        return one_line(error)
+    name = type(error).__name__
+    return f"unexpected {name}: {one_line(error)} (-v shows where)"
+
+
+class Console:
+    """Prints, in one style.
+
+    Parameters
+    ----------
+    quiet : bool, default=False
+        No progress bars.
+    verbose : bool, default=False
+        Tracebacks of errors, and warnings of other libraries.
+    """
+
+    def __init__(self, *, quiet=False, verbose=False):
+        self.quiet = quiet
+        self.verbose = verbose
+
+    def say(self, text=""):
+        """Print a line of results."""
+        print(text, flush=True)
+
+    def facts(self, pairs):
+        """Print aligned pairs of a name and what there is to say of it."""
+        pairs = [(name, str(text)) for name, text in pairs]
+        width = max(len(name) for name, _ in pairs)
+        for name, text in pairs:
+            self.say(f"{name.ljust(width)}  {text}")
+
+    def tell(self, text):
+        """Print a line that is no result."""
+        print(f"skuad: {text}", file=sys.stderr, flush=True)
+
+    def warn(self, text):
+        """Print a warning."""
+        self.tell(f"warning: {text}")
+
+    def progress(self, iterable=None, *, total=None, what="", unit="image"):
+        """Make a progress bar, which shows on a terminal only.
+
+        Parameters
+        ----------
+        iterable : iterable or None, default=None
+            What to count; None for a bar that is updated by hand.
+        total : int or None, default=None
+            How many there will be, if `iterable` does not know.
+        what : str
+            What is being done.
+        unit : str
+            What is counted.
+
+        Returns
+        -------
+        tqdm
+        """
+        from tqdm import tqdm
+
+        return tqdm(
+            iterable,
+            total=total,
+            desc=what,
+            unit=f" {unit}s",
+            leave=False,
+            dynamic_ncols=True,
+            disable=self.quiet or not sys.stderr.isatty(),
+        )
+
+    @contextmanager
+    def warnings_in_one_line(self):
+        """Print warnings as one line each, and the same one only once."""
+        seen = set()
+
+        def show(message, category, filename, lineno, file=None, line=None):
+            ours = issubclass(category, UserWarning | RuntimeWarning)
+            text = one_line(message)
+            # The same fault of another image is no news.
+            key = re.sub(r"^image \d+ \(.*?\) ", "", text)
+            if (ours or self.verbose) and key not in seen:
+                seen.add(key)
+                self.warn(text)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = show
+            yield

@@ -1,0 +1,211 @@
+"""Files that go into a command and come out of it."""
+
+import glob
+import json
+import os
+import tempfile
+
+import numpy as np
+
+from skuad.cli._console import Failure, one_line
+from skuad.datasets._names import did_you_mean
+from skuad.io import IMAGE_SUFFIXES, atomic_path, find_images, read_image
+
+
+def list_images(arguments, *, recursive=False) -> list[str]:
+    """List the image files that folders, files and globs on the command line name.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Folders, whose images are taken in natural order; files, whatever their suffix;
+        and patterns with ``*``, ``?`` or ``[``, which take files with an image suffix.
+    recursive : bool, default=False
+        Whether to look into sub-folders too.
+
+    Returns
+    -------
+    list of str
+        Each file once, in the order of the arguments.
+
+    Raises
+    ------
+    Failure
+        If an argument names nothing.
+    ValueError
+        If a folder holds no image.
+    """
+    paths = {}
+    for argument in arguments:
+        if os.path.isdir(argument):
+            found = find_images(argument, recursive=recursive)
+        elif os.path.lexists(argument):
+            found = [argument]
+        else:
+            found = _from_pattern(argument)
+        for path in found:
+            paths.setdefault(os.path.abspath(path), path)
+    return list(paths.values())
+
+
+def _from_pattern(argument):
+    found = []
+    if glob.has_magic(argument):
+        found = sorted(glob.glob(argument, recursive=True))
+        found = [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
+        if not found:
+            raise Failure(f"no image matches the pattern {argument!r}")
+    if not found:
+        folder, name = os.path.split(argument.rstrip(os.sep))
+        siblings = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        hint = did_you_mean(name, siblings)
+        raise Failure(f"there is no file or folder {argument!r}.{hint}")
+    return found
+
+
+def readable_images(paths, *, on_error, console) -> list[str]:
+    """Decode every file once, and leave out those that cannot be, if asked to.
+
+    Raises
+    ------
+    Failure
+        If a file cannot be read and ``on_error="raise"``, or none can be.
+    """
+    readable, n_skipped = [], 0
+    with console.progress(paths, what="checking") as progress:
+        for path in progress:
+            try:
+                read_image(path)
+            except (OSError, ValueError) as error:
+                fault = one_line(error)
+                if on_error == "raise":
+                    raise Failure(
+                        f"{fault}. Replace or remove it, or leave such files out with "
+                        "--on-error skip"
+                    ) from error
+                progress.clear()
+                console.warn(f"left out: {fault}")
+                n_skipped += 1
+            else:
+                readable.append(path)
+    if n_skipped:
+        console.warn(
+            f"{n_skipped} of {len(paths)} files cannot be read and are left out"
+        )
+    if not readable:
+        raise Failure(f"none of the {len(paths)} files can be read")
+    return readable
+
+
+def make_folder(path) -> str:
+    """Make a folder for results, and make sure now that files can be written to it.
+
+    Raises
+    ------
+    Failure
+        If that is not so.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise Failure(
+            f"cannot write to the folder {path!r} ({error.strerror}): choose another "
+            "with --out"
+        ) from error
+    return path
+
+
+def check_out_file(path):
+    """Make sure, before the work, that a file can be written.
+
+    Raises
+    ------
+    Failure
+        If it is a folder, or its folder cannot be written to.
+    """
+    if os.path.isdir(path):
+        raise Failure(
+            f"{path!r} is a folder: give a file with --out, such as "
+            f"{os.path.join(path, 'm.joblib')!r}"
+        )
+    make_folder(os.path.dirname(path) or ".")
+
+
+def output_names(paths) -> list[str]:
+    """Name the outputs of images: their paths below what they share, without suffix.
+
+    Images of one folder keep their names; those of several keep as much of the folders
+    as tells them apart. Where two differ in nothing but the suffix, they keep it.
+    """
+    places = [os.path.abspath(path) for path in paths]
+    try:
+        shared = os.path.commonpath([os.path.dirname(place) for place in places])
+    except ValueError:  # on several drives
+        return [f"{i:06d}_{os.path.basename(path)}" for i, path in enumerate(paths)]
+    whole = [os.path.relpath(place, shared) for place in places]
+    stems = [os.path.splitext(name)[0] for name in whole]
+    seen = {}
+    for stem in stems:
+        seen[stem.casefold()] = seen.get(stem.casefold(), 0) + 1
+    return [
+        stem if seen[stem.casefold()] == 1 else name
+        for stem, name in zip(stems, whole, strict=True)
+    ]
+
+
+class JsonLines:
+    """A file of JSON lines; each is written in one piece, as soon as it is known.
+
+    Parameters
+    ----------
+    path : str
+        Where; what was there is replaced.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._file = open(path, "wb", buffering=0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+    def write(self, record: dict):
+        """Write one record."""
+        self._file.write((json.dumps(plain(record)) + "\n").encode())
+
+
+def write_json(path, content: dict):
+    """Write a JSON file with sorted keys, in one step."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(plain(content), file, indent=2, sort_keys=True, allow_nan=False)
+        file.write("\n")
+
+
+def write_array(path, array):
+    """Write an .npy file, in one step."""
+    with atomic_path(path) as temporary:
+        np.save(temporary, array)
+
+
+def plain(value):
+    """Turn NumPy's numbers into Python's, and those that are not finite into None."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def size_of(path) -> str:
+    """Size of a file, for people."""
+    size = os.path.getsize(path)
+    exponent = next((e for e in (9, 6, 3) if size >= 10**e), 0)
+    unit = {0: "bytes", 3: "kB", 6: "MB", 9: "GB"}[exponent]
+    return f"{size / 10**exponent:.{1 if exponent else 0}f} {unit}"

@@ -1,0 +1,223 @@
+"""Detectors: built from arguments, loaded from files, run on tiles of another kind."""
+
+from copy import copy
+
+import joblib
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.base import MetaMapDetector
+from skuad.cli._console import Failure, one_line
+from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
+from skuad.io import read_mask
+from skuad.preprocessing import GrayWorld, HomomorphicFilter, MaxRGB
+
+_PREPROCESSING = {
+    "gray-world": GrayWorld,
+    "max-rgb": MaxRGB,
+    "homomorphic": HomomorphicFilter,
+}
+
+
+def build_estimator(args):
+    """Make the estimator that the arguments of a command describe.
+
+    Returns
+    -------
+    estimator
+        A detector, or a pipeline that ends in one if there is preprocessing.
+
+    Raises
+    ------
+    Failure
+        If arguments about tiles do not go together.
+    """
+    rate = args.false_alarm_rate
+    detector = PatchKNN(
+        max_patches=args.max_patches, false_alarm_rate=rate, random_state=args.seed
+    )
+    if args.tile_size is not None:
+        _check_stride(args.tile_stride, args.tile_size)
+        detector = Tiled(
+            detector,
+            tile=args.tile_size,
+            stride=args.tile_stride,
+            reduce=args.tile_reduce or "blend",
+            false_alarm_rate=rate,
+        )
+    elif args.tile_stride is not None or args.tile_reduce is not None:
+        raise Failure("--tile-stride and --tile-reduce need --tile-size")
+    if args.roi is not None:
+        # The mask itself, not its path: the file has to do without it elsewhere.
+        detector = RegionOfInterest(
+            detector, roi=read_mask(args.roi), false_alarm_rate=rate
+        )
+    steps = [_PREPROCESSING[name]() for name in args.preprocess]
+    return make_pipeline(*steps, detector) if steps else detector
+
+
+def _check_stride(stride, tile):
+    if stride is not None and stride > tile:
+        raise Failure(
+            f"--tile-stride {stride} is larger than the tiles ({tile} pixels): pixels "
+            "between them would be left out"
+        )
+
+
+def load_estimator(path):
+    """Load a fitted estimator from a file.
+
+    Raises
+    ------
+    Failure
+        If there is no such file, or something else is in it.
+    """
+    try:
+        estimator = joblib.load(path)
+    except FileNotFoundError:
+        raise Failure(f"there is no file {path!r}: `skuad fit` writes one") from None
+    except IsADirectoryError:
+        raise Failure(f"{path!r} is a folder: give the file in it") from None
+    except (KeyboardInterrupt, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # unpickling fails in any way whatever
+        raise Failure(
+            f"{path!r} is not a file that `skuad fit` or joblib.dump wrote, or needs "
+            f"other packages ({type(error).__name__}: {one_line(error)})"
+        ) from error
+    if not any(hasattr(part, "detect") for part in _chain(estimator)):
+        raise Failure(
+            f"{path!r} holds a {type(estimator).__name__}, and no detector of skuad: "
+            "`skuad fit` writes one"
+        )
+    try:
+        check_is_fitted(final_step(estimator))
+    except NotFittedError:
+        raise Failure(
+            f"the {type(estimator).__name__} in {path!r} is not fitted: fit it before "
+            "it is saved"
+        ) from None
+    return estimator
+
+
+def _chain(estimator):
+    """Yield an estimator and all in it that its images pass."""
+    yield estimator
+    if isinstance(estimator, Pipeline):
+        for _, step in estimator.steps:
+            yield from _chain(step)
+    for name in ("best_estimator_", "detector_"):
+        if hasattr(estimator, name):
+            yield from _chain(getattr(estimator, name))
+
+
+def final_step(estimator):
+    """Return the step that owns the threshold."""
+    if isinstance(estimator, Pipeline):
+        return final_step(estimator[-1])
+    if hasattr(estimator, "best_estimator_"):
+        return final_step(estimator.best_estimator_)
+    return estimator
+
+
+def threshold_of(estimator) -> float | None:
+    """Anomaly score above which an image is anomalous; None if there is none."""
+    offset = getattr(final_step(estimator), "offset_", np.nan)
+    return None if np.isnan(offset) else float(-offset)
+
+
+def find_tiled(estimator) -> Tiled | None:
+    """Return the fitted `Tiled` that images pass, or None."""
+    return next((part for part in _chain(estimator) if isinstance(part, Tiled)), None)
+
+
+def with_tiles(estimator, **tiles):
+    """Run a detector that was fitted on whole images on tiles, without refitting.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted. It is not changed.
+    **tiles
+        `tile`, `stride` and `reduce` of `Tiled`.
+
+    Returns
+    -------
+    estimator
+        What comes before the detector sees whole images, as it did in fit. It has no
+        threshold, since the one there was holds for whole images.
+    """
+    if isinstance(estimator, Pipeline):
+        *steps, (name, last) = estimator.steps
+        return Pipeline([*steps, (name, with_tiles(last, **tiles))])
+    if hasattr(estimator, "best_estimator_"):
+        return with_tiles(estimator.best_estimator_, **tiles)
+    if isinstance(estimator, MetaMapDetector):  # a region of interest, a decision
+        outer = copy(estimator)
+        outer.detector_ = with_tiles(outer.detector_, **tiles)
+        outer.offset_ = np.nan
+        return outer
+    tiled = Tiled(estimator, calibration=None, **tiles)
+    tiled.detector_, tiled.offset_ = estimator, np.nan
+    for name in ("n_channels_in_", "image_dtype_"):
+        if hasattr(estimator, name):
+            setattr(tiled, name, getattr(estimator, name))
+    return tiled
+
+
+def override_tiles(estimator, args, console):
+    """Apply the arguments on tiles to a loaded estimator.
+
+    Returns
+    -------
+    estimator
+        May be the given one, changed in memory.
+
+    Raises
+    ------
+    Failure
+        If the file's tiles cannot be changed so.
+    """
+    given = {"stride": args.tile_stride, "reduce": args.tile_reduce}
+    given = {name: value for name, value in given.items() if value is not None}
+    tiled = find_tiled(estimator)
+    if tiled is None and args.tile_size is not None:
+        _check_stride(args.tile_stride, args.tile_size)
+        if not args.calibrate:
+            console.warn(
+                f"{args.model!r} was fitted on whole images, for which its threshold "
+                "holds: decisions on tiles are null. Set a threshold with --calibrate "
+                "GOOD_IMAGES"
+            )
+        return with_tiles(
+            estimator,
+            tile=args.tile_size,
+            stride=args.tile_stride,
+            reduce=args.tile_reduce or "blend",
+        )
+    if tiled is None:
+        if given:
+            raise Failure(
+                f"{args.model!r} was fitted on whole images: to run it on tiles, give "
+                "--tile-size too"
+            )
+        return estimator
+    if args.tile_size not in (None, tiled.tile):
+        raise Failure(
+            f"{args.model!r} was fitted on tiles of {tiled.tile} pixels, which "
+            "--tile-size cannot change: leave it out, or fit anew with `skuad fit "
+            f"--tile-size {args.tile_size}`"
+        )
+    _check_stride(args.tile_stride, tiled.tile)
+    fitted = {"stride": tiled.stride or tiled.tile, "reduce": tiled.reduce}
+    changed = {name: value for name, value in given.items() if value != fitted[name]}
+    if changed and not args.calibrate:
+        was = " and ".join(f"{name} {fitted[name]}" for name in changed)
+        console.warn(
+            f"the threshold was set with {was}: the false-alarm rate may be another. "
+            "Set the threshold anew with --calibrate GOOD_IMAGES"
+        )
+    tiled.set_params(**changed)
+    return estimator

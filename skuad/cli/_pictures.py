@@ -1,0 +1,131 @@
+"""Overlay pictures of a set of images, all with the same colours."""
+
+import os
+from contextlib import suppress
+
+import cv2
+import numpy as np
+
+from skuad.inspection import displayable, montage, panel
+from skuad.io import read_image, write_image
+
+# Pictures are for screens: larger images are shrunk to this side.
+_LARGEST_SIDE = 1200
+# Pictures of a category on the overview.
+_ON_OVERVIEW = 6
+
+
+class Pictures:
+    """Writes a panel for every image.
+
+    Parameters
+    ----------
+    folder : str
+        Where to.
+    threshold : float or None
+        It fixes the colour scale of all pictures. Without one, the first map does.
+    """
+
+    def __init__(self, folder, threshold):
+        self.folder = folder
+        self.threshold = threshold
+        self._scale = None
+
+    def write(self, name, detection, *, mask=None, caption="") -> np.ndarray:
+        """Write the picture of a detection and return it.
+
+        Parameters
+        ----------
+        name : str
+            Path below the folder, without suffix.
+        detection : Detection
+            That did not fail.
+        mask : ndarray of bool of shape (H, W) or None, default=None
+            True mask.
+        caption : str, default=""
+            Said before the score.
+        """
+        if self._scale is None:
+            self._scale = color_scale(self.threshold, detection.anomaly_map)
+        vmin, vmax = self._scale
+        image, anomaly_map, mask = _for_screen(
+            displayable(read_image(detection.path)), detection.anomaly_map, mask
+        )
+        score = f"score {detection.score:.3g}"
+        if self.threshold is not None:
+            sign = ">" if detection.score > self.threshold else "<="
+            score += f" {sign} threshold {self.threshold:.3g}"
+        picture = panel(
+            image,
+            anomaly_map,
+            mask=mask,
+            threshold=self.threshold,
+            vmin=vmin,
+            vmax=vmax,
+            caption=f"{caption}, {score}" if caption else score,
+        )
+        path = os.path.join(self.folder, f"{name}.png")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_image(path, picture)
+        return picture
+
+
+def color_scale(threshold, first_map) -> tuple[float, float]:
+    """Choose the values of no and of full heat for a set of images.
+
+    The threshold lies in the middle, the upper end as far above it as the lower end is
+    below. Distances begin at 0; of a detector whose threshold is not positive, the first
+    map's lowest value is the lower end. Without a threshold, the first map's highest
+    value takes its place.
+    """
+    middle = float(first_map.max()) if threshold is None else threshold
+    low = 0.0 if middle > 0 else min(float(first_map.min()), middle)
+    return low, 2 * middle - low if middle > low else low + 1.0
+
+
+def _for_screen(image, anomaly_map, mask):
+    """Shrink what is too large for a screen; no peak of the map is lost."""
+    shrink = max(image.shape[:2]) / _LARGEST_SIDE
+    if shrink <= 1:
+        return image, anomaly_map, mask
+    height, width = (max(1, round(side / shrink)) for side in image.shape[:2])
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    kernel = np.ones((int(np.ceil(shrink)),) * 2, np.uint8)
+    anomaly_map = _subsample(cv2.dilate(anomaly_map, kernel), height, width)
+    if mask is not None:
+        mask = _subsample(cv2.dilate(mask.astype(np.uint8), kernel), height, width)
+    return image, anomaly_map, mask
+
+
+def _subsample(values, height, width):
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+class Overview:
+    """A sheet with the first picture of every kind of defect in every category.
+
+    Parameters
+    ----------
+    path : str
+        Where to.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._pictures = {}
+
+    def add(self, category, kind, picture):
+        """Take a picture if it is the first of its kind, and there is room."""
+        kinds = self._pictures.setdefault(category, {})
+        if len(kinds) < _ON_OVERVIEW and max(picture.shape) < 2 * _LARGEST_SIDE:
+            kinds.setdefault(kind, picture)
+
+    def write(self) -> str | None:
+        """Write the sheet; return its path, or None if there is nothing to show."""
+        pictures = [p for kinds in self._pictures.values() for p in kinds.values()]
+        if not pictures:
+            with suppress(FileNotFoundError):  # of an earlier run
+                os.remove(self.path)
+            return None
+        write_image(self.path, montage(pictures, n_columns=3))
+        return self.path

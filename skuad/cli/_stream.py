@@ -1,0 +1,110 @@
+"""Detection image by image: one that fails does not stop the others."""
+
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skuad.base import detect
+from skuad.cli._console import error_line
+
+# So many images are given to a detector at once: enough to fill the batches of a
+# network, and few enough that an estimator that is not lazy holds few of them.
+_CHUNK = 16
+
+
+@dataclass
+class Detection:
+    """What was found in one image.
+
+    Attributes
+    ----------
+    index : int
+        Number of the image.
+    path : str
+    anomaly_map : ndarray of float32 of shape (H, W), or None if it failed
+    score : float or None
+        High is anomalous.
+    seconds : float
+        Time for reading the image and detection.
+    error : str or None
+        Why it failed.
+    """
+
+    index: int
+    path: str
+    anomaly_map: np.ndarray | None
+    score: float | None
+    seconds: float
+    error: str | None = None
+
+    def record(self, threshold: float | None) -> dict:
+        """Describe it for predictions.jsonl."""
+        if self.error is not None:
+            return {
+                "path": os.fspath(self.path),
+                "score": None,
+                "threshold": threshold,
+                "decision": None,
+                "error": self.error,
+            }
+        return {
+            "path": os.fspath(self.path),
+            "score": self.score,
+            "threshold": threshold,
+            "decision": decide(self.score, threshold),
+        }
+
+
+def decide(score: float, threshold: float | None) -> str | None:
+    """Return "anomalous" above the threshold, else "good"; None without a threshold."""
+    if threshold is None:
+        return None
+    return "anomalous" if score > threshold else "good"
+
+
+def detect_each(estimator, paths, console) -> Iterator[Detection]:
+    """Yield what is found in every image, in order, errors included.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    paths : list of str
+        Image files.
+    console : Console
+        Gets the tracebacks of errors if it is verbose.
+
+    Yields
+    ------
+    Detection
+    """
+    index, size = 0, _CHUNK
+    while index < len(paths):
+        end = min(index + size, len(paths))
+        begun = time.perf_counter()
+        try:
+            for anomaly_map, score in detect(estimator, paths[index:end]):
+                seconds = time.perf_counter() - begun
+                yield Detection(index, paths[index], anomaly_map, float(score), seconds)
+                index += 1
+                begun = time.perf_counter()
+            if index < end:
+                raise ValueError(
+                    f"the detector gave nothing for {end - index} image(s)"
+                )
+        except Exception as error:
+            if size > 1:
+                # The fault may lie in any image that the detector was at: they are
+                # taken one by one until it shows.
+                size = 1
+                continue
+            if console.verbose:
+                traceback.print_exc()
+            seconds = time.perf_counter() - begun
+            fault = error_line(error)
+            yield Detection(index, paths[index], None, None, seconds, fault)
+            index, size = index + 1, _CHUNK
