@@ -30,7 +30,7 @@ def bank_factors(bank, rows, center):
             block[:, :-1] -= center
             centered = block[:, :-1]
             norms = np.einsum("ij,ij->i", centered, centered, dtype=np.float64)
-            largest = max(largest, float(norms.max()))
+            largest = max(largest, norms.max())
             block[:, -1] = norms
             block[:, :-1] *= -2
     _check_overflow(largest, bank.dtype, "bank")
@@ -55,7 +55,7 @@ def query_factors(queries, center):
 
 
 def _check_overflow(largest, dtype, name):
-    if not largest < np.finfo(dtype).max / 64:
+    if not float(largest) < float(np.finfo(dtype).max) / 64:
         raise ValueError(
             f"The squares of the values of {name} overflow {np.dtype(dtype)}: scale "
             "the features, or pass float64."
