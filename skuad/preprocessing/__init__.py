@@ -1,5 +1,17 @@
 """Image preprocessing: white balance, homomorphic filtering, tiling."""
 
+from skuad.preprocessing._gains import (
+    apply_channel_gains,
+    gray_world_white_balance,
+    max_rgb_white_balance,
+)
 from skuad.preprocessing._tiling import extract_tile, iter_tile_coords, stitch_maps
 
-__all__ = ["extract_tile", "iter_tile_coords", "stitch_maps"]
+__all__ = [
+    "apply_channel_gains",
+    "extract_tile",
+    "gray_world_white_balance",
+    "iter_tile_coords",
+    "max_rgb_white_balance",
+    "stitch_maps",
+]

@@ -153,9 +153,9 @@ def stitch_maps(maps, coords, out_shape, *, reduce="blend", fill_value=0):
     Returns
     -------
     ndarray of shape (H, W) or (H, W, C)
-        For "max" of the dtype of the maps; otherwise float64 where they are, and
-        float32 for the rest. The weights of a pixel sum to one up to rounding, and to
-        exactly one where only one tile of the grid covers it.
+        For "max" of the dtype of the maps; otherwise float32, or float64 for maps of
+        float64 or of integers of 16 bits and more. The weights of a pixel sum to one up
+        to rounding, and to exactly one where only one tile of the grid covers it.
 
     Raises
     ------
@@ -263,7 +263,10 @@ def _stitch_max(placed, first, shape, complete, fill_value):
 
 def _tile_weights(coords, first, shape, reduce):
     """Weights down and across: for each axis an array by corner."""
-    dtype = np.float64 if first.dtype == np.float64 else np.float32
+    # In float32, the errors of summing many 16-bit values would survive rounding.
+    size = first.dtype.itemsize
+    single = size == 1 or (size <= 4 and first.dtype.kind == "f")
+    dtype = np.float32 if single else np.float64
     return [
         _axis_weights(
             {corner[axis] for corner in coords},
