@@ -107,7 +107,8 @@ def upsample_map(grid, image_shape):
     """Bilinear interpolation of patch values at the centres of pixels.
 
     A patch's value sits at the centre of its cell; beyond the centres of the outer
-    cells the value stays constant.
+    cells the value stays constant. Exact to about 1e-6 of the grid's range; along an
+    axis of more than 30,000 pixels, to about 1e-3.
 
     Parameters
     ----------

@@ -232,6 +232,14 @@ def test_constant_image(value):
     assert_allclose(features[..., [7, 8, 10, 11]], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("height", [1, 77.7, 1234.5, 54321])
+def test_rounding_of_a_flat_side_leaves_no_negative_variance(height):
+    image = np.zeros((200, 200), np.float32)
+    image[:, 100:] = height
+    deviation = filter_bank(image)[:, 20:, 1]
+    assert (deviation >= np.float32(np.log(0.5 / 255)) - 1e-5).all()
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("pixels", [1, 500, 3000])
 @pytest.mark.parametrize(
