@@ -150,7 +150,7 @@ def _add_demo(parser):
         help="textures: photographs (brick, grass, gravel; the default) or rendered "
         "ones (noise, weave, brushed, printed)",
     )
-    _add_detector(parser, false_alarm_rate=0.05)
+    _add_detector(parser, false_alarm_rate=0.1)
 
 
 def _add_fit(parser):

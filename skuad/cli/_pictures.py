@@ -73,14 +73,16 @@ class Pictures:
 def color_scale(threshold, first_map) -> tuple[float, float]:
     """Choose the values of no and of full heat for a set of images.
 
-    The threshold lies in the middle, the upper end as far above it as the lower end is
-    below. Distances begin at 0; of a detector whose threshold is not positive, the first
-    map's lowest value is the lower end. Without a threshold, the first map's highest
-    value takes its place.
+    Heat begins at 0.4 times the threshold, above most pixels of good images, and is
+    full at 1.4 times: one file gives the same colours in every run. If the threshold is
+    not positive, heat begins at the first map's median; without a threshold, the first
+    map's highest value takes its place.
     """
     middle = float(first_map.max()) if threshold is None else threshold
-    low = 0.0 if middle > 0 else min(float(first_map.min()), middle)
-    return low, 2 * middle - low if middle > low else low + 1.0
+    if middle > 0:
+        return 0.4 * middle, 1.4 * middle
+    low = min(float(np.median(first_map)), middle - 1)
+    return low, 1.5 * middle - 0.5 * low
 
 
 def _for_screen(image, anomaly_map, mask):

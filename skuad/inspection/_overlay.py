@@ -89,7 +89,7 @@ def overlay(
         Pixels above it are outlined.
     vmin, vmax : float or None, default=0.0 and None
         The values of no and of full heat. Give the same to all images of a set, or
-        their colours cannot be compared. By default `vmax` lies as far above the
+        their colours cannot be compared. By default `vmax` lies half as far above the
         threshold as `vmin` lies below it; without a threshold it is the map's maximum.
 
     Returns
@@ -117,7 +117,7 @@ def overlay(
     heat = _heat(anomaly_map, vmin, _full_heat(anomaly_map, threshold, vmin, vmax))
     # The image turns gray as it warms up, so that heat is the only colour there.
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float32)
-    weight = _smooth_step(heat, 0.25, 0.6)[:, :, None]
+    weight = _smooth_step(heat, 0.1, 0.6)[:, :, None]
     base = picture + 0.85 * np.minimum(2 * weight, 1) * (gray - picture)
     # Light and dark of the image still show through the hottest spots.
     colors = _HEAT[np.round(255 * heat).astype(np.uint8)] * (0.7 + 0.3 * gray / 255)
@@ -188,10 +188,7 @@ def panel(
     margin = round(8 * unit)
     edges = ((margin, margin), (margin, margin))
     return np.stack(
-        [
-            np.pad(picture[:, :, i], edges, constant_values=_PAPER[i])
-            for i in range(3)
-        ],
+        [np.pad(picture[:, :, i], edges, constant_values=_PAPER[i]) for i in range(3)],
         axis=2,
     )
 
@@ -246,7 +243,7 @@ def _full_heat(anomaly_map, threshold, vmin, vmax):
     if vmax is not None:
         return float(vmax)
     if threshold is not None:
-        return 2 * float(threshold) - vmin
+        return 1.5 * float(threshold) - 0.5 * vmin
     return float(anomaly_map.max())
 
 
