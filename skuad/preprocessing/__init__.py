@@ -5,12 +5,14 @@ from skuad.preprocessing._gains import (
     gray_world_white_balance,
     max_rgb_white_balance,
 )
+from skuad.preprocessing._homomorphic_filter import homomorphic_filter
 from skuad.preprocessing._tiling import extract_tile, iter_tile_coords, stitch_maps
 
 __all__ = [
     "apply_channel_gains",
     "extract_tile",
     "gray_world_white_balance",
+    "homomorphic_filter",
     "iter_tile_coords",
     "max_rgb_white_balance",
     "stitch_maps",
