@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from skuad.datasets._bunch import ANOMALOUS, GOOD, UNKNOWN, Part, make_bunch
-from skuad.datasets._layout import check_root, has_images, pair_masks, subfolders
+from skuad.datasets._files import check_root, has_images, pair_masks, subfolders
 from skuad.datasets._names import check_name, did_you_mean
 from skuad.io import find_images
 

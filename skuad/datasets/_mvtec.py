@@ -1,16 +1,10 @@
-"""MVTec AD, and what the layouts modelled on it share."""
+"""MVTec AD."""
 
 import os
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
-from skuad.datasets._layout import (
-    Layout,
-    good_first,
-    load_layout,
-    pair_masks,
-    require_folder,
-    subfolders,
-)
+from skuad.datasets._bunch import GOOD, Part
+from skuad.datasets._files import class_parts, require_folder
+from skuad.datasets._layout import Layout, load_layout
 from skuad.io import find_images
 
 
@@ -116,47 +110,6 @@ def load_mvtec_ad(
     )
 
 
-def class_parts(folder, masks, split, good=("good",)):
-    """Return a part for each class folder of a split, good images first.
-
-    Parameters
-    ----------
-    folder : str
-        The folder of the split, with a folder for each class.
-    masks : str or None
-        The folder with a folder of masks for each defect; None if there are no masks.
-    split : str
-        Name of the split.
-    good : tuple of str, default=("good",)
-        Names of the folders with good images.
-
-    Returns
-    -------
-    list of Part
-        Masks of a defect that has no images are orphans of the last part.
-    """
-    names = good_first(subfolders(require_folder(folder, f"the split {split!r}")), good)
-    if not names:
-        raise ValueError(f"the split {split!r} in {folder!r} has no folder of images")
-    parts = []
-    for name in names:
-        images = find_images(os.path.join(folder, name))
-        if name in good:
-            parts.append(Part(images, GOOD, split))
-        elif masks is None:
-            parts.append(Part(images, ANOMALOUS, split, defect_type=name))
-        else:
-            paired, orphans = pair_masks(images, os.path.join(masks, name))
-            parts.append(
-                Part(images, ANOMALOUS, split, name, masks=paired, orphans=orphans)
-            )
-    if masks is not None and os.path.isdir(masks):
-        for name in subfolders(masks):
-            if name not in names:
-                parts[-1].orphans += pair_masks([], os.path.join(masks, name))[1]
-    return parts
-
-
 def _list_parts(folder, split):
     if split == "train":
         train = require_folder(os.path.join(folder, "train", "good"), "training images")
@@ -187,7 +140,7 @@ MVTEC_AD = Layout(
         "zipper",
     ),
     splits=("train", "test"),
-    marker="train",
+    markers=("train",),
     list_parts=_list_parts,
     descr="""MVTec AD: 5354 images of 10 objects and 5 textures, 73 types of defects
 

@@ -1,28 +1,49 @@
 """Data sets by name."""
 
-from skuad.datasets._folder import load_image_folder
-from skuad.datasets._layout import list_categories_in
-from skuad.datasets._mvtec import MVTEC_AD, load_mvtec_ad
-from skuad.datasets._names import check_name
+from collections.abc import Callable
+from typing import NamedTuple
 
-# name: (loader, layout with the publisher's categories or None)
+from skuad.datasets._btad import BTAD, load_btad
+from skuad.datasets._elpv import KINDS, load_elpv
+from skuad.datasets._folder import load_image_folder
+from skuad.datasets._layout import Layout, list_categories_in
+from skuad.datasets._mvtec import MVTEC_AD, load_mvtec_ad
+from skuad.datasets._mvtec_ad2 import MVTEC_AD2, load_mvtec_ad2
+from skuad.datasets._mvtec_loco import MVTEC_LOCO, load_mvtec_loco
+from skuad.datasets._names import check_name
+from skuad.datasets._visa import VISA, load_visa
+
+
+class _Entry(NamedTuple):
+    loader: Callable
+    layout: Layout | None = None
+    categories: tuple = ()
+    needs_root: bool = True
+
+
 _DATASETS = {
-    "mvtec_ad": (load_mvtec_ad, MVTEC_AD),
-    "image_folder": (load_image_folder, None),
+    "mvtec_ad": _Entry(load_mvtec_ad, MVTEC_AD),
+    "mvtec_loco": _Entry(load_mvtec_loco, MVTEC_LOCO),
+    "mvtec_ad2": _Entry(load_mvtec_ad2, MVTEC_AD2),
+    "visa": _Entry(load_visa, VISA),
+    "btad": _Entry(load_btad, BTAD),
+    "elpv": _Entry(load_elpv, categories=KINDS, needs_root=False),
+    "image_folder": _Entry(load_image_folder),
 }
 
 
-def load_dataset(name, root, category=None, **options):
+def load_dataset(name, root=None, category=None, **options):
     """List the images of a data set, by the data set's name.
 
     Parameters
     ----------
     name : str
         Name of the data set, see `list_datasets`.
-    root : str or PathLike
-        The folder of the data set.
+    root : str or PathLike, default=None
+        The folder of the data set. None only for "elpv", whose package has it.
     category : str or sequence of str, default=None
-        A category, several, or "all". None only where there are no categories.
+        A category, several, or "all". None only for "elpv" and "image_folder", which
+        need not have categories.
     **options
         Options of the data set's own function, such as `split` or `return_X_y`.
 
@@ -51,15 +72,19 @@ def load_dataset(name, root, category=None, **options):
     >>> data.target
     array([1, 1, 1])
     """
-    loader, layout = _DATASETS[check_name(name, _DATASETS, "data set")]
-    if category is None and layout is not None:
+    entry = _DATASETS[check_name(name, _DATASETS, "data set")]
+    if root is None and entry.needs_root:
         raise ValueError(
-            f"{layout.title} has categories: give one of "
-            f"{', '.join(map(repr, layout.categories))}, or 'all'"
+            f"{name!r} needs a root: the folder where it lies on your disk"
+        )
+    if category is None and entry.layout is not None:
+        raise ValueError(
+            f"{entry.layout.title} has categories: give one of "
+            f"{', '.join(map(repr, entry.layout.categories))}, or 'all'"
         )
     if category is None:
-        return loader(root, **options)
-    return loader(root, category, **options)
+        return entry.loader(root, **options)
+    return entry.loader(root, category, **options)
 
 
 def list_datasets():
@@ -106,9 +131,9 @@ def list_categories(name, root=None):
     >>> list_categories("mvtec_ad")[:3]
     ['bottle', 'cable', 'capsule']
     """
-    _, layout = _DATASETS[check_name(name, _DATASETS, "data set")]
-    if layout is None:
-        return []
+    entry = _DATASETS[check_name(name, _DATASETS, "data set")]
+    if entry.layout is None:
+        return list(entry.categories)
     if root is None:
-        return list(layout.categories)
-    return list_categories_in(layout, root)
+        return list(entry.layout.categories)
+    return list_categories_in(entry.layout, root)

@@ -48,8 +48,7 @@ def read_mask(path, *, shape=None):
     --------
     >>> import numpy as np, tempfile
     >>> from pathlib import Path
-    >>> from skuad.io._write import write_image
-    >>> from skuad.io._masks import read_mask
+    >>> from skuad.io import read_mask, write_image
     >>> channel = np.zeros((4, 6), np.uint8)
     >>> channel[1, 2:4] = 1
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +114,7 @@ def read_mask_channels(path):
 
 def _read_files(path):
     """Return the (path, values) of the file, or of every file of the folder."""
+    path = str(os.fsdecode(path))  # os.scandir takes numpy.str_ for bytes
     paths = find_images(path) if os.path.isdir(path) else [path]
     files = [(channel_path, _read_values(channel_path)) for channel_path in paths]
     first_path, first = files[0]

@@ -90,6 +90,8 @@ def test_accepts_names_with_spaces_and_other_letters(tmp_path):
     path = write(tmp_path / "größe 1" / "маска 缺陷.png", channel(0, 0, 1))
     assert read_mask(os.fspath(path)).sum() == 1
     assert read_mask(path.parent).sum() == 1
+    for text in np.array([os.fspath(path), os.fspath(path.parent)]):  # numpy.str_
+        assert read_mask(text).sum() == 1
 
 
 def test_empty_path_is_a_good_image():
