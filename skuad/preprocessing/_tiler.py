@@ -1,0 +1,307 @@
+"""Cutting images into stacks of tiles, and back, as a transformer."""
+
+from functools import partial
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skuad.base import ImageTransformer, validate_images
+from skuad.io import ImageSequence
+from skuad.io._images import check_image
+from skuad.preprocessing._tiling import (
+    PAD_MODES,
+    REDUCTIONS,
+    extract_tile,
+    iter_tile_coords,
+    stitch_maps,
+)
+from skuad.utils._param_validation import Interval, StrOptions
+
+
+class TileStack:
+    """The tiles of one image, and where they belong.
+
+    It can be used as the array of its tiles: it has `shape`, `dtype` and a length, is
+    indexed, iterated over and converted by `numpy.asarray`.
+
+    Parameters
+    ----------
+    tiles : ndarray of shape (n_tiles, tile, tile) or (n_tiles, tile, tile, C)
+        The tiles, or maps of them.
+    coords : list of (int, int)
+        Upper left corners (y0, x0) of the tiles.
+    image_shape : (int, int)
+        Height and width of the image.
+
+    Raises
+    ------
+    ValueError
+        If there are more tiles than corners, or fewer.
+
+    See Also
+    --------
+    Tiler : Cuts images into stacks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.preprocessing import Tiler
+    >>> (stack,) = Tiler(tile=32).fit_transform(np.zeros((1, 48, 64, 3), np.uint8))
+    >>> stack.shape
+    (4, 32, 32, 3)
+    >>> stack.with_tiles(stack[..., 0]).stitch().shape
+    (48, 64)
+    """
+
+    def __init__(self, tiles, coords, image_shape):
+        if len(tiles) != len(coords):
+            raise ValueError(f"There are {len(coords)} coords, but {len(tiles)} tiles.")
+        self.tiles = tiles
+        self.coords = coords
+        self.image_shape = image_shape
+
+    @property
+    def shape(self):
+        """Shape of the array of tiles."""
+        return self.tiles.shape
+
+    @property
+    def ndim(self):
+        """Number of dimensions of the array of tiles."""
+        return self.tiles.ndim
+
+    @property
+    def dtype(self):
+        """Dtype of the tiles."""
+        return self.tiles.dtype
+
+    def __len__(self):
+        return len(self.tiles)
+
+    def __getitem__(self, key):
+        return self.tiles[key]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.tiles, dtype=dtype, copy=copy)
+
+    def __repr__(self):
+        h, w = self.image_shape
+        return f"TileStack({len(self)} tiles of an image of {h} x {w} pixels)"
+
+    def with_tiles(self, tiles):
+        """Return a stack of other tiles, such as anomaly maps, at the same places.
+
+        Parameters
+        ----------
+        tiles : array-like of shape (n_tiles, tile, tile) or (n_tiles, tile, tile, C)
+            One for each tile, in order.
+
+        Returns
+        -------
+        TileStack
+        """
+        return TileStack(np.asarray(tiles), self.coords, self.image_shape)
+
+    def stitch(self, reduce="blend"):
+        """Put the tiles together, see `stitch_maps`.
+
+        Parameters
+        ----------
+        reduce : {"blend", "mean", "max"}, default="blend"
+            What becomes of pixels in several tiles.
+
+        Returns
+        -------
+        ndarray of shape (H, W) or (H, W, C)
+            Of the dtype of the tiles; integers are rounded.
+        """
+        image = stitch_maps(self.tiles, self.coords, self.image_shape, reduce=reduce)
+        if self.dtype.kind in "iub":
+            np.rint(image, out=image, casting="unsafe")
+        return image.astype(self.dtype, copy=False)
+
+
+class Tiler(ImageTransformer):
+    """Cut images into tiles, and stitch tiles or their maps together again.
+
+    The last tile of a row or column moves inward to end where the image does, and an
+    image smaller than a tile is continued at the bottom and on the right.
+
+    Parameters
+    ----------
+    tile : int, default=512
+        Side of a tile in pixels.
+    stride : int, default=None
+        Distance between neighbouring tiles, at most `tile`, which is the default: no
+        overlap but that of the last tile.
+    pad_mode : {"reflect", "symmetric", "edge", "constant"}, default="reflect"
+        How an image smaller than a tile is continued; "constant" is zeros.
+
+    Attributes
+    ----------
+    n_channels_in_ : int
+        Number of channels of the images seen during `fit`.
+    image_dtype_ : str
+        Their kind of dtype: "uint8", "uint16" or "float".
+    n_features_in_ : int
+        Length of the line scans seen during `fit`, if X was an array of them.
+
+    See Also
+    --------
+    TileStack : The tiles of one image.
+    iter_tile_coords, extract_tile, stitch_maps : The functions.
+
+    Notes
+    -----
+    To detect on tiles and get maps of whole images and a threshold for them, wrap the
+    detector in `skuad.detectors.Tiled` rather than putting a Tiler in front of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.preprocessing import Tiler
+    >>> X = [np.arange(48 * 64).reshape(48, 64).astype(np.uint16)]
+    >>> tiler = Tiler(tile=32, stride=16).fit(X)
+    >>> stacks = tiler.transform(X)
+    >>> stacks[0].shape, stacks[0].coords[-1]
+    ((6, 32, 32), (16, 32))
+    >>> np.array_equal(tiler.inverse_transform(stacks)[0], X[0])
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "tile": [Interval(Integral, 1, None, closed="left")],
+        "stride": [Interval(Integral, 1, None, closed="left"), None],
+        "pad_mode": [StrOptions(set(PAD_MODES))],
+    }
+
+    def __init__(self, tile=512, *, stride=None, pad_mode="reflect"):
+        self.tile = tile
+        self.stride = stride
+        self.pad_mode = pad_mode
+
+    def fit(self, X, y=None):
+        """Check the parameters and note what the images are like.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : Tiler
+        """
+        super().fit(X, y)
+        iter_tile_coords(1, 1, **self._grid())  # is the stride too large?
+        return self
+
+    def transform(self, X):
+        """Cut every image into a stack of tiles.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        stacks : list of TileStack, or sequence of them, or ndarray
+            One stack for each image, of shape (n_tiles, tile, tile) for an image (H, W)
+            and (n_tiles, tile, tile, C) for an image (H, W, C). For paths and lazy
+            sequences, an `skuad.io.ImageSequence` that cuts an image when it is
+            accessed. For line scans of shape (n, n_features), an array of shape
+            (n, n_tiles * tile).
+        """
+        self._validate_params()
+        images = validate_images(self, X, reset=False)
+        if images.is_rows:
+            return np.stack([self._cut_row(image) for image in images])
+        cut = partial(
+            _cut, **self._grid(), pad_mode=self.pad_mode, n_channels=images.n_channels
+        )
+        if images.kind == "lazy":
+            return images.data.then(cut)
+        stacks = []
+        for index, image in enumerate(images):
+            keep = np.ndim(images.data[index])
+            stacks.append(cut(image[:, :, 0] if keep == 2 else image))
+        return stacks
+
+    def inverse_transform(self, X, *, reduce="blend"):
+        """Stitch stacks of tiles, or of maps of tiles, to whole images.
+
+        Parameters
+        ----------
+        X : sequence of TileStack, or array of shape (n, n_tiles * tile)
+            What `transform` gave. For maps, `TileStack.with_tiles` puts them in the
+            place of the tiles.
+        reduce : {"blend", "mean", "max"}, default="blend"
+            What becomes of pixels in several tiles, see `stitch_maps`.
+
+        Returns
+        -------
+        images : list of ndarray, or sequence of them, or ndarray (n, n_features)
+            Images or maps of the dtype of the tiles, integers rounded. For an
+            `skuad.io.ImageSequence`, another one.
+
+        Raises
+        ------
+        ValueError
+            If X holds anything else, or line scans of another length than in `fit`.
+        """
+        if reduce not in REDUCTIONS:
+            raise ValueError(f"reduce must be one of {REDUCTIONS}, got {reduce!r}.")
+        if isinstance(X, ImageSequence):
+            return X.then(partial(_stitch, reduce=reduce))
+        if isinstance(X, list | tuple) and any(isinstance(s, TileStack) for s in X):
+            return [_stitch(stack, reduce=reduce) for stack in X]
+        if isinstance(X, TileStack):
+            raise ValueError("Expected several stacks, but got one: wrap it, [stack].")
+        return self._stitch_rows(X, reduce)
+
+    def _grid(self):
+        stride = self.tile if self.stride is None else self.stride
+        return {"tile": self.tile, "stride": stride}
+
+    def _row_grid(self):
+        return {name: (1, size) for name, size in self._grid().items()}
+
+    def _cut_row(self, image):
+        stack = _cut(image[:, :, 0], **self._row_grid(), pad_mode=self.pad_mode)
+        return stack.tiles.ravel()
+
+    def _stitch_rows(self, X, reduce):
+        check_is_fitted(self, "n_features_in_")
+        X = check_array(X, dtype=[np.float64, np.float32])
+        shape = (1, self.n_features_in_)
+        coords = list(iter_tile_coords(*shape, **self._row_grid()))
+        if X.shape[1] != len(coords) * self.tile:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but line scans of {shape[1]} pixels have "
+                f"{len(coords)} tiles of {self.tile}, {len(coords) * self.tile} columns"
+            )
+        tiles = X.reshape(len(X), len(coords), 1, self.tile)
+        return np.stack([TileStack(t, coords, shape).stitch(reduce)[0] for t in tiles])
+
+
+def _cut(image, *, tile, stride, pad_mode, n_channels=None):
+    shape = check_image(image, n_channels=n_channels).shape[:2]
+    coords = list(iter_tile_coords(*shape, tile=tile, stride=stride))
+    tiles = [
+        extract_tile(image, *corner, tile=tile, pad_mode=pad_mode) for corner in coords
+    ]
+    return TileStack(np.stack(tiles), coords, shape)
+
+
+def _stitch(stack, *, reduce):
+    if not isinstance(stack, TileStack):
+        raise ValueError(
+            "Expected TileStacks, as transform gives them, got "
+            f"{type(stack).__name__}. Maps go into a stack by stack.with_tiles(maps)."
+        )
+    return stack.stitch(reduce)
