@@ -2,6 +2,7 @@
 
 from skuad.metrics._accumulator import MapMetrics, map_metrics
 from skuad.metrics._aupimo import aupimo_score
+from skuad.metrics._breakdown import metrics_by_image, metrics_by_type
 from skuad.metrics._curves import pixel_roc_curve, pro_curve
 from skuad.metrics._image import (
     image_average_precision_score,
@@ -26,6 +27,8 @@ __all__ = [
     "image_f1_max_score",
     "image_roc_auc_score",
     "map_metrics",
+    "metrics_by_image",
+    "metrics_by_type",
     "pixel_average_precision_score",
     "pixel_f1_max_score",
     "pixel_roc_auc_score",

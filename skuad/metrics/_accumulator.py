@@ -150,8 +150,9 @@ class MapMetrics:
             warn_unknown(self._recorder.is_good.count(None))
             evidence = self._evidence()
         for metric in self._parsed:
-            levels = self._image_levels(metric) if metric.of_images else None
-            if not metric.of_images:
+            if metric.of_images:
+                levels = self._image_levels(metric)
+            else:
                 levels = evidence.levels
             values |= metric.results(levels, evidence)
         return values

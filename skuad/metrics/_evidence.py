@@ -47,6 +47,11 @@ class Anomalies:
             return self.shares
         return (1 / np.bincount(self.regions))[self.regions]
 
+    def take(self, kept):
+        """Return some of the pixels; all or none of a region are to be kept."""
+        used, regions = np.unique(self.regions[kept], return_inverse=True)
+        return Anomalies(self.scores[kept], regions, self.images[used])
+
 
 class AnomalyGatherer:
     """First pass: keep the anomalous pixels of one image after another."""

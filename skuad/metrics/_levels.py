@@ -4,7 +4,7 @@ Every formula sums over the last axis, so that arrays of shape (n_resamples, m) 
 one value per resample.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,15 @@ class Levels:
     above: np.ndarray
     at_least: np.ndarray
     n_normal: int
+
+    def nonzero(self):
+        """Return the levels without scores that no anomaly has, and where they are."""
+        places = np.flatnonzero(self.positives)
+        parts = {
+            name: getattr(self, name)[places]
+            for name in ("scores", "positives", "weight", "above", "at_least")
+        }
+        return replace(self, **parts), places
 
     @property
     def n_positive(self):
@@ -81,7 +90,8 @@ def f1_max(levels):
 def region_overlap_area(levels, max_fpr):
     """Area under the per-region overlap curve up to `max_fpr`, divided by it."""
     area = partial_areas(levels, max_fpr)
-    return (area * levels.weight).sum(axis=-1) / levels.n_regions
+    found = (area * levels.weight).sum(axis=-1) / levels.n_regions
+    return np.minimum(found, 1)  # the shares of a region sum to 1 but for rounding
 
 
 def partial_areas(levels, max_fpr):
@@ -113,7 +123,8 @@ def partial_areas(levels, max_fpr):
 
 
 def _mean_over_positives(levels, values):
-    return (values * levels.positives).sum(axis=-1) / levels.n_positive
+    mean = (values * levels.positives).sum(axis=-1) / levels.n_positive
+    return np.clip(mean, 0, 1)
 
 
 def _column(counts):

@@ -99,11 +99,11 @@ def parse_metrics(metrics):
 
 
 def _parse(name):
-    base, at, limit = name.partition("@") if isinstance(name, str) else (name, "", "")
+    base, at, limit = str(name).partition("@")
     if base not in NAMES or (at and base != "aupro"):
         raise ValueError(
-            f"There is no metric {name!r}; there are {', '.join(NAMES)}, and AUPRO with "
-            "another limit, such as 'aupro@0.05'."
+            f"There is no metric {name!r}; there are {', '.join(NAMES)}, and AUPRO "
+            "with another limit, such as 'aupro@0.05'."
         )
     if base == "aupro":
         try:

@@ -1,0 +1,167 @@
+"""Resampling images, from counts per image."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skuad.metrics._counting import ThresholdCounter
+from skuad.metrics._levels import Levels
+
+# Scores that a resample tells apart, for each group of images.
+_N_CELLS = 1024
+# Resamples at a time.
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """What lies where among cells of the score, image by image.
+
+    A cell is a run of neighbouring levels, which a resample takes as one tie; with a
+    single level to each cell nothing is lost.
+
+    Parameters
+    ----------
+    levels : Levels
+        With fields of shape (n_images, n_cells) and (n_images,).
+    """
+
+    levels: Levels
+
+    def resampled(self, weights):
+        """Return the levels of resamples, each image counted as often as drawn.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_resamples, n_images)
+        """
+        fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
+        sums = {name: weights @ getattr(self.levels, name) for name in fields}
+        return replace(self.levels, **sums)
+
+    def of_images(self, index):
+        """Return the counts of some images."""
+        fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
+        parts = {name: getattr(self.levels, name)[index] for name in fields}
+        return ImageCounts(replace(self.levels, **parts))
+
+
+def choose_cells(all_levels, n_scores):
+    """Cut the distinct scores into cells that serve several groups of images.
+
+    Half of a group's cells hold about as many anomalous pixels each, the others as
+    many normal ones.
+
+    Parameters
+    ----------
+    all_levels : list of (Levels, ndarray)
+        The levels of each group, and where their scores are among all scores.
+    n_scores : int
+
+    Returns
+    -------
+    first : ndarray of shape (n_cells,)
+        Where the first score of each cell is among all scores.
+    """
+    cuts = [np.zeros(min(n_scores, 1), np.int64)]
+    for levels, places in all_levels:
+        if len(places) <= _N_CELLS:
+            cuts.append(places)
+            continue
+        for amounts in (levels.positives, -np.diff(levels.at_least, append=0)):
+            total = np.cumsum(np.maximum(amounts, 0))
+            wanted = np.linspace(0, total[-1], _N_CELLS // 2, endpoint=False)
+            cuts.append(places[np.searchsorted(total, wanted, "right")])
+    return np.unique(np.concatenate(cuts))
+
+
+def count_images(scores, first, images, anomalies, groups):
+    """Count the pixels of each image among cells.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (m,)
+        Distinct scores of the anomalous pixels, ascending.
+    first : ndarray of shape (n_cells,)
+        Where the first score of each cell is among them.
+    images : list of (ndarray or None)
+        The pixels of each image that count; None leaves it out.
+    anomalies : Anomalies
+    groups : ndarray of shape (n_anomalies,)
+        Where each anomaly's score is among the scores.
+
+    Returns
+    -------
+    counts : ImageCounts
+    """
+    n_images, n_cells = len(images), len(first)
+    shape = n_images, n_cells
+    owner = anomalies.pixel_images()
+    place = owner * n_cells + np.searchsorted(first, groups, "right") - 1
+    size = n_images * n_cells
+    positives = np.bincount(place, minlength=size).reshape(shape)
+    weight = np.bincount(place, weights=anomalies.pixel_shares(), minlength=size)
+    true = np.cumsum(positives[:, ::-1], axis=1)[:, ::-1]
+    last = np.append(first[1:], len(scores)) - 1
+    edges, where = np.unique(np.concatenate([first, last]), return_inverse=True)
+    above, at_least = np.zeros((2, *shape), np.int64)
+    n_normal = np.zeros(n_images, np.int64)
+    for index, values in enumerate(images):
+        if values is None:
+            continue
+        common = np.result_type(values, scores)
+        counter = ThresholdCounter(scores[edges].astype(common))
+        counter.add(values.astype(common, copy=False))
+        more, reached = counter.counts()
+        at_least[index] = reached[where[:n_cells]] - true[index]
+        above[index] = more[where[n_cells:]] - (true - positives)[index]
+        n_normal[index] = values.size - positives[index].sum()
+    levels = Levels(
+        scores=scores[first],
+        positives=positives,
+        weight=weight.reshape(shape),
+        n_regions=np.bincount(anomalies.images, minlength=n_images),
+        above=above,
+        at_least=at_least,
+        n_normal=n_normal,
+    )
+    return ImageCounts(levels)
+
+
+def draw(strata, n_resamples, rng):
+    """Draw images with replacement, as many from each stratum as it has.
+
+    Parameters
+    ----------
+    strata : ndarray of shape (n_images,)
+    n_resamples : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    weights : ndarray of shape (n_resamples, n_images)
+        How often each image was drawn.
+    """
+    weights = np.zeros((n_resamples, len(strata)))
+    for stratum in np.unique(strata):
+        index = np.flatnonzero(strata == stratum)
+        share = np.full(len(index), 1 / len(index))
+        weights[:, index] = rng.multinomial(len(index), share, size=n_resamples)
+    return weights
+
+
+def resample_values(counts, weights, value):
+    """Return a metric's value for every resample.
+
+    Parameters
+    ----------
+    counts : ImageCounts
+    weights : ndarray of shape (n_resamples, n_images)
+    value : callable
+        From levels to the metric.
+    """
+    parts = []
+    for start in range(0, len(weights), _BLOCK):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            parts.append(value(counts.resampled(weights[start : start + _BLOCK])))
+    return np.concatenate(parts)
