@@ -6,7 +6,7 @@ from skuad.datasets._folder import load_image_folder
 from skuad.datasets._generated import make_defect_images
 from skuad.datasets._mvtec import load_mvtec_ad
 from skuad.datasets._mvtec_ad2 import load_mvtec_ad2, score_by_condition
-from skuad.datasets._mvtec_loco import load_mvtec_loco, read_loco_mask
+from skuad.datasets._mvtec_loco import load_mvtec_loco
 from skuad.datasets._registry import list_categories, list_datasets, load_dataset
 from skuad.datasets._submission import check_submission, write_submission
 from skuad.datasets._visa import load_visa
@@ -24,7 +24,6 @@ __all__ = [
     "load_mvtec_loco",
     "load_visa",
     "make_defect_images",
-    "read_loco_mask",
     "score_by_condition",
     "write_submission",
 ]

@@ -2,9 +2,6 @@
 
 import json
 import os
-import warnings
-
-import numpy as np
 
 from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
 from skuad.datasets._files import (
@@ -16,7 +13,6 @@ from skuad.datasets._files import (
 )
 from skuad.datasets._layout import Layout, load_layout
 from skuad.io import find_images
-from skuad.io._masks import read_mask_channels
 
 
 def load_mvtec_loco(
@@ -55,11 +51,12 @@ def load_mvtec_loco(
         `defect_type` is "good", "logical_anomalies" or "structural_anomalies", and
         `masks` are folders with one file per defect. In addition:
 
-        defects_config : dict of int to dict
-            For every pixel value of the masks the publisher's entry, with
+        defects_config : list of dict
+            The publisher's entry for every pixel value of the masks, with
             `defect_name`, `pixel_value`, `saturation_threshold` and
-            `relative_saturation`; empty if the category has no defects_config.json.
-            For several categories, a dict of these by category.
+            `relative_saturation`: the `saturation` of `skuad.metrics.au_spro_score`,
+            whose `channels` are the `masks`. Empty if the category has no
+            ``defects_config.json``; for several categories, a dict of lists.
     (images, y) : tuple if `return_X_y` is not False
         As of `load_mvtec_ad`.
 
@@ -70,7 +67,7 @@ def load_mvtec_loco(
 
     See Also
     --------
-    read_loco_mask : The channels of a mask, and their saturation areas.
+    skuad.metrics.au_spro_score : The metric for this data set.
 
     References
     ----------
@@ -101,58 +98,6 @@ def load_mvtec_loco(
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
-
-
-def read_loco_mask(path, defects_config):
-    """Read the channels of a mask of MVTec LOCO AD and their saturation areas.
-
-    A defect counts as found in full once as many of its pixels are found as its
-    saturation area has: a missing object leaves no exact outline.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The channel folder of an image.
-    defects_config : dict of int to dict
-        The category's own, from `load_mvtec_loco`.
-
-    Returns
-    -------
-    channels : ndarray of shape (n_channels, height, width), dtype bool
-        True where the channel's defect is; channels may overlap.
-    saturation : ndarray of shape (n_channels,), dtype int64
-        The saturation area of each channel in pixels, at least 1. It is a share of the
-        channel's area, rounded down, or a number of pixels, but not more than the area.
-
-    Raises
-    ------
-    ValueError
-        If a channel is empty, or its pixel value is not in `defects_config`.
-    """
-    channels, values = read_mask_channels(path)
-    saturation = np.empty(len(values), dtype=np.int64)
-    for i, (channel, value) in enumerate(zip(channels, values.tolist(), strict=True)):
-        area = int(channel.sum())
-        if area == 0:
-            raise ValueError(f"channel {i} of {os.fspath(path)!r} marks no pixel")
-        if value not in defects_config:
-            raise ValueError(
-                f"channel {i} of {os.fspath(path)!r} has the pixel value {value}; "
-                f"defects_config knows {sorted(defects_config)}"
-            )
-        threshold = defects_config[value]["saturation_threshold"]
-        if defects_config[value]["relative_saturation"]:
-            saturation[i] = max(int(threshold * area), 1)
-            continue
-        if threshold > area:
-            warnings.warn(
-                f"the saturation threshold {threshold} of channel {i} of "
-                f"{os.fspath(path)!r} is larger than its area, {area}, which is used",
-                UserWarning,
-                stacklevel=2,
-            )
-        saturation[i] = max(int(min(threshold, area)), 1)
-    return channels, saturation
 
 
 def _list_parts(folder, split):
@@ -191,7 +136,7 @@ def _anomalies(folder, masks, kind):
 def _describe(folder):
     path = os.path.join(folder, "defects_config.json")
     if not os.path.exists(path):
-        return {"defects_config": {}}
+        return {"defects_config": []}
     try:
         with open(path, encoding="utf-8") as file:
             entries = json.load(file)
@@ -201,19 +146,19 @@ def _describe(folder):
         ) from error
     if not isinstance(entries, list):
         raise ValueError(f"{path!r} must hold a list of defects")
-    config = {}
+    seen = set()
     for i, entry in enumerate(entries):
         lacking = sorted(_KEYS - set(entry if isinstance(entry, dict) else ()))
         if lacking:
             raise ValueError(f"{path!r}, entry {i}: no {', '.join(map(repr, lacking))}")
         value = entry["pixel_value"]
-        if not isinstance(value, int) or not 1 <= value <= 255 or value in config:
+        if not isinstance(value, int) or not 1 <= value <= 255 or value in seen:
             raise ValueError(
                 f"{path!r}, entry {i}: pixel_value must be an integer from 1 to 255 "
                 f"that no other entry has, got {value!r}"
             )
-        config[value] = entry
-    return {"defects_config": config}
+        seen.add(value)
+    return {"defects_config": entries}
 
 
 _KEYS = {"defect_name", "pixel_value", "saturation_threshold", "relative_saturation"}

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skuad.datasets import load_mvtec_loco, read_loco_mask
+from skuad.datasets import load_mvtec_loco
 from skuad.io import read_image, read_mask
+from skuad.io._masks import read_mask_channels
+from skuad.metrics import au_spro_score, saturation_areas
 from skuad.utils._testing_trees import make_mvtec_loco, write_mask
 
 
@@ -49,48 +51,18 @@ def test_the_union_of_channels_is_exact(root):
         assert mask.any()
 
 
-def test_channels_and_saturation(root):
+def test_the_config_is_what_the_metric_takes(root):
     data = load_mvtec_loco(root, "pushpins", split="test")
-    config = data.defects_config
-    assert {v: entry["defect_name"] for v, entry in config.items()} == {
-        1: "missing_almonds",
-        255: "toaster",
-    }
-    with pytest.warns(
-        UserWarning, match=r"threshold 20 of channel 2 .* area, 6, which"
-    ):
-        channels, saturation = read_loco_mask(data.masks[1], config)
-    assert channels.shape == (3, *read_image(data.images[1]).shape[:2])
-    assert channels.dtype == bool and channels.sum((1, 2)).tolist() == [72, 16, 6]
+    names = {e["pixel_value"]: e["defect_name"] for e in data.defects_config}
+    assert names == {1: "missing_almonds", 255: "toaster"}
+    areas = saturation_areas(data.masks, data.defects_config)
+    # Half of the channels of value 1; 20 pixels of the other, which has 6 only.
+    assert areas == [[], [36, 8, 6], [36], [36, 8, 6], [36]]
+    channels, _ = read_mask_channels(data.masks[1])
     assert (channels[0] & channels[1]).sum() == 16, "they overlap"
-    assert saturation.tolist() == [36, 8, 6]
-    channels, saturation = read_loco_mask(data.masks[2], config)
-    assert saturation.tolist() == [36]
-
-
-@pytest.mark.parametrize(
-    ("threshold", "relative", "expected"),
-    [
-        (1.0, True, 72),
-        (0.999, True, 71),
-        (0.001, True, 1),
-        (50, False, 50),
-        (72, False, 72),
-    ],
-)
-def test_saturation(root, threshold, relative, expected):
-    entry = {"saturation_threshold": threshold, "relative_saturation": relative}
-    mask = root / "pushpins/ground_truth/logical_anomalies/001"
-    assert read_loco_mask(mask, {1: entry})[1].tolist() == [expected]
-
-
-def test_masks_that_the_config_does_not_know(root):
-    mask = root / "pushpins/ground_truth/logical_anomalies/001"
-    with pytest.raises(ValueError, match=r"pixel value 1; defects_config knows \[2\]"):
-        read_loco_mask(mask, {2: {}})
-    write_mask((slice(0, 0), slice(0, 0)), mask, "001.png")
-    with pytest.raises(ValueError, match=r"channel 1 of .* marks no pixel"):
-        read_loco_mask(mask, load_mvtec_loco(root, "pushpins").defects_config)
+    maps = [read_image(image).max(axis=2) * 1.0 for image in data.images]
+    score = au_spro_score(data.masks, maps, saturation=data.defects_config)
+    assert 0.5 < score < 1, "the third channel marks no bright block"
 
 
 @pytest.mark.parametrize("layout", ["relative", "suffix"])
@@ -131,9 +103,10 @@ def test_configs_of_several_categories(root):
     os.remove(root / "screw_bag/defects_config.json")
     data = load_mvtec_loco(root, "all")
     assert list(data.defects_config) == ["pushpins", "screw_bag"]
-    assert list(data.defects_config["pushpins"]) == [1, 255]
-    assert data.defects_config["screw_bag"] == {}
-    assert load_mvtec_loco(root, "screw_bag").defects_config == {}
+    values = [entry["pixel_value"] for entry in data.defects_config["pushpins"]]
+    assert values == [1, 255]
+    assert data.defects_config["screw_bag"] == []
+    assert load_mvtec_loco(root, "screw_bag").defects_config == []
 
 
 @pytest.mark.parametrize(
