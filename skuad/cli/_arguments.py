@@ -49,9 +49,9 @@ Fit on the good training images of a data set, and score its test images. --out 
 holds results.json, predictions.jsonl, overview.png, overlays/ and models/.
 
 DATASET is mvtec_ad (ROOT/CATEGORY/{train,test,ground_truth}; a folder of your own that
-is laid out alike will do) or folder (ROOT with a folder of good images and others; see
-skuad.datasets.load_image_folder). Without a training split, the last third of the good
-images is held out for the test.
+is laid out alike will do), another data set of skuad.datasets, or folder (ROOT with a
+folder of good images and others; see skuad.datasets.load_image_folder). Without a
+training split, the last third of the good images is held out for the test.
 
   skuad benchmark mvtec_ad data/mvtec --category bottle hazelnut --out result/
   skuad benchmark folder photos/ --out result/
@@ -208,13 +208,13 @@ def _add_infer(parser):
 
 
 def _add_benchmark(parser):
-    parser.add_argument("dataset", metavar="DATASET", help="mvtec_ad or folder")
+    parser.add_argument("dataset", metavar="DATASET", help="mvtec_ad, folder, ...")
     parser.add_argument("root", metavar="ROOT", help="folder of the data set")
     parser.add_argument(
         "--category",
         nargs="+",
         metavar="C",
-        help="categories, or all (mvtec_ad needs it)",
+        help="categories, or all (a folder needs none)",
     )
     parser.add_argument(
         "--out", metavar="DIR", required=True, help="folder to write to"

@@ -37,8 +37,8 @@ def supported_rate(n_images, rate) -> str:
     if n_images >= needed:
         return f"{rate:.2%} of good images ({n_images} images support {lowest:.2%})"
     return (
-        f"{lowest:.2%} of good images, the lowest rate that {n_images} images support "
-        f"({rate:.2%} takes {needed})"
+        f"{lowest:.2%} of good images ({n_images} images support no less; "
+        f"{rate:.2%} takes {needed})"
     )
 
 

@@ -34,8 +34,8 @@ def run(args, console) -> int:
             "--false-alarm-rate needs --calibrate GOOD_IMAGES: without them the "
             "threshold is the file's"
         )
-    paths = list_images(args.images, recursive=args.recursive)
     estimator = override_tiles(load_estimator(args.model), args, console)
+    paths = list_images(args.images, recursive=args.recursive)
     make_folder(args.out)
     threshold = threshold_of(estimator)
     if args.calibrate:

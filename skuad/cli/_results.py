@@ -83,19 +83,9 @@ def table(categories: dict, *, first: str) -> list[str]:
     first : str
         Heading of the first column.
     """
-    rows = [
-        (
-            first,
-            "image AUROC",
-            "pixel AUROC",
-            "AUPRO",
-            "ms/image",
-            "threshold",
-            "false alarms",
-            "defects found",
-        )
-    ]
-    rows += [_row(name, results) for name, results in categories.items()]
+    top = ("", "image", "pixel", "", "ms per", "", "false", "defects")
+    heads = (first, "AUROC", "AUROC", "AUPRO", "image", "threshold", "alarms", "found")
+    rows = [top, heads, *(_row(name, results) for name, results in categories.items())]
     if len(categories) > 1:
         rows.append(_row("mean", mean_of(categories)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -107,7 +97,7 @@ def table(categories: dict, *, first: str) -> list[str]:
         for row in rows
     ]
     rule = "-" * len(lines[0])
-    lines.insert(1, rule)
+    lines.insert(2, rule)
     if len(categories) > 1:
         lines.insert(-1, rule)
     return lines

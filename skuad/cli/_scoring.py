@@ -14,7 +14,7 @@ from skuad.cli._model import threshold_of
 from skuad.cli._pictures import Pictures
 from skuad.cli._stream import decide, detect_each
 from skuad.io import dump_atomically, read_mask
-from skuad.metrics import aupro_score, image_roc_auc_score, pixel_roc_auc_score
+from skuad.metrics import image_roc_auc_score, map_metrics
 
 
 @dataclass
@@ -124,21 +124,20 @@ def _measure(category, done, scores, maps, threshold):
     target = np.array([category.target[i] for i in done], np.int64)
     good = target == 1
     flagged = np.array([decide(s, threshold) == "anomalous" for s in scores], bool)
-    image_auroc = pixel_auroc = aupro = np.nan
+    image_auroc, pixels = np.nan, {}
     if good.any() and not good.all():
         image_auroc = image_roc_auc_score(target, np.array(scores))
     truth = [None if category.target[i] == 1 else category.masks[i] or -1 for i in done]
     if any(isinstance(mask, str) for mask in truth):
-        pixel_auroc = pixel_roc_auc_score(truth, maps)
-        aupro = aupro_score(truth, maps)
+        pixels = map_metrics(truth, maps, ["pixel_roc_auc", "aupro"])
     return {
-        "aupro": aupro,
+        "aupro": pixels.get("aupro", np.nan),
         "image_auroc": image_auroc,
         "n_anomalous": int((~good).sum()),
         "n_detected": None if threshold is None else int(flagged[~good].sum()),
         "n_false_alarms": None if threshold is None else int(flagged[good].sum()),
         "n_good": int(good.sum()),
-        "pixel_auroc": pixel_auroc,
+        "pixel_auroc": pixels.get("pixel_roc_auc", np.nan),
         "threshold": threshold,
     }
 

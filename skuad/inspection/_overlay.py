@@ -136,10 +136,13 @@ def panel(
 ) -> np.ndarray:
     """Show an image, its `overlay` and the colour scale side by side.
 
+    The true defects are outlined in the image, what was found in the overlay, where
+    nothing else shall hide the heat.
+
     Parameters
     ----------
     image, anomaly_map, mask, threshold, vmin, vmax
-        See `overlay`. The true mask is outlined in the plain image too.
+        See `overlay`.
     caption : str or None, default=None
         A line of ASCII text below.
 
@@ -168,16 +171,13 @@ def panel(
     vmax = _full_heat(anomaly_map, threshold, vmin, vmax)
     scale = max(1.0, _LEAST_SIDE / max(shape))
     size = tuple(max(8, round(scale * side)) for side in shape)
-    if scale > 1:
+    if size != shape:
         plain = _resize(plain, size, cv2.INTER_NEAREST)
         anomaly_map = _resize(anomaly_map, size, cv2.INTER_LINEAR)
+    heat = overlay(plain, anomaly_map, threshold=threshold, vmin=vmin, vmax=vmax)
     if mask is not None:
         mask = (_of_shape(mask, shape, "mask") != 0).astype(np.uint8)
         mask = _resize(mask, size, cv2.INTER_NEAREST)
-    heat = overlay(
-        plain, anomaly_map, mask=mask, threshold=threshold, vmin=vmin, vmax=vmax
-    )
-    if mask is not None:
         _outline(plain, mask != 0, _TRUTH, clearance=True)
     unit = max(1.0, max(size) / 320)  # lettering and gaps grow with the picture
     gap = np.full((size[0], round(8 * unit), 3), _PAPER, np.uint8)
