@@ -8,7 +8,13 @@ from skuad.metrics._image import check_scores, image_levels
 from skuad.metrics._maps import Maps
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._samples import Samples, ignored_at
-from skuad.metrics._targets import UNKNOWN, ignored_from, image_labels, warn_unknown
+from skuad.metrics._targets import (
+    UNKNOWN,
+    ignored_from,
+    image_labels,
+    masks_from,
+    warn_unknown,
+)
 
 DEFAULT_METRICS = (
     "pixel_roc_auc",
@@ -67,7 +73,7 @@ class MapMetrics:
         self.metrics = metrics
         self.two_pass = two_pass
         self._parsed = parse_metrics(metrics)
-        self._needs_maps = not all(metric.of_images for metric in self._parsed)
+        self.needs_maps = not all(metric.of_images for metric in self._parsed)
         self._needs_scores = any(metric.of_images for metric in self._parsed)
         self._recorder = PixelRecorder(
             separate_good=any(metric.kind == "aupimo" for metric in self._parsed)
@@ -102,10 +108,10 @@ class MapMetrics:
         if self._n_counted is not None:
             self._count(maps, ignore)
             return
-        if self._needs_maps:
+        if self.needs_maps:
             if maps is None or masks is None:
                 raise ValueError("Pixel metrics need maps and masks.")
-            self._gather(Samples(masks, maps, ignore))
+            self._gather(Samples(masks, maps, ignore, is_batch=True))
         if self._needs_scores:
             truth = masks if labels is None else labels
             if truth is None or scores is None:
@@ -146,7 +152,7 @@ class MapMetrics:
         if not (self._recorder.is_good or self._labels):
             raise ValueError("There is nothing to compute: call update first.")
         evidence, values = None, {}
-        if self._needs_maps:
+        if self.needs_maps:
             warn_unknown(self._recorder.is_good.count(None))
             evidence = self._evidence()
         for metric in self._parsed:
@@ -166,7 +172,7 @@ class MapMetrics:
                 self._store.add(values, ignored, is_good=mask is None)
 
     def _count(self, maps, ignore):
-        if not self._needs_maps:
+        if not self.needs_maps:
             return
         maps = Maps(maps)
         ignore = None if ignore is None else ignored_from(ignore, maps)
@@ -258,9 +264,13 @@ def map_metrics(
     >>> map_metrics([mask], [anomaly_map], ["pixel_roc_auc", "pixel_f1_max"])
     {'pixel_roc_auc': 0.75, 'pixel_f1_max': 0.8, 'pixel_f1_max_threshold': 0.35}
     """
+    # Generators would not last for two passes.
+    y_true = y_true if hasattr(y_true, "__getitem__") else list(y_true)
     if maps is not None and not hasattr(maps, "__getitem__"):
-        maps = list(maps)  # it is gone over twice
+        maps = list(maps)
     accumulator = MapMetrics(metrics, two_pass=True)
+    if accumulator.needs_maps:
+        masks_from(y_true)  # refuses labels, of which a batch may look like masks
     accumulator.update(maps, y_true, scores=scores, ignore=ignore)
     accumulator.start_second_pass()
     accumulator.update(maps, ignore=ignore)

@@ -106,12 +106,12 @@ def aupimo_per_image(evidence, limits, divisor):
         return scores
     lower, upper = limits
     rate = np.maximum(evidence.good_at_least / evidence.n_good, lower)
-    found = np.clip(np.log(upper / rate) / divisor, 0, 1)[evidence.groups]
+    found = np.maximum(np.log(upper / rate) / divisor, 0)[evidence.groups]
     images = evidence.anomalies.pixel_images()
     total = np.bincount(images, weights=found, minlength=len(scores))
     n_pixels = np.bincount(images, minlength=len(scores))
     np.divide(total, n_pixels, out=scores, where=n_pixels > 0)
-    return scores
+    return np.minimum(scores, 1)  # snapped limits may lie outside the bounds
 
 
 def attainable_rates(samples, evidence, upper):

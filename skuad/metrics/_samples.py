@@ -12,11 +12,13 @@ class Samples:
     ----------
     y_true, maps, ignore
         As the public metrics take them.
+    is_batch : bool, default=False
+        As in `masks_from`.
     """
 
-    def __init__(self, y_true, maps, ignore=None):
+    def __init__(self, y_true, maps, ignore=None, *, is_batch=False):
         self.maps = Maps(maps)
-        self._masks = masks_from(y_true)
+        self._masks = masks_from(y_true, is_batch=is_batch)
         n = len(self.maps)
         if len(self._masks) != n:
             raise ValueError(f"y_true has {len(self._masks)} masks for {n} maps.")

@@ -73,7 +73,7 @@ def is_empty_path(path):
     return fspath(path) in ("", ".")
 
 
-def masks_from(y_true, *, what="y_true"):
+def masks_from(y_true, *, what="y_true", is_batch=False):
     """Read y_true as one mask per image.
 
     Parameters
@@ -83,6 +83,8 @@ def masks_from(y_true, *, what="y_true"):
         unknown extent) or the path of a mask.
     what : str
         What the masks are, for messages.
+    is_batch : bool, default=False
+        Whether y_true is part of a list, so that its entries may all happen to be -1.
 
     Returns
     -------
@@ -94,7 +96,10 @@ def masks_from(y_true, *, what="y_true"):
         If y_true holds a label per image, or an entry is no mask.
     """
     y_true = _as_sequence(y_true, what)
-    if _holds_labels(y_true):
+    all_unknown = isinstance(y_true, list) and all(
+        _is_number(entry) and entry == UNKNOWN for entry in y_true
+    )
+    if _holds_labels(y_true) and not (is_batch and all_unknown):
         values = np.unique(np.asarray(y_true))[:5].tolist()
         raise ValueError(
             f"{what} holds one number per image ({values}), but pixel metrics need a "

@@ -1,5 +1,7 @@
 """Plain, slow metrics, threshold by threshold: what the library is checked against."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -146,7 +148,7 @@ def aupimo(maps, masks, bounds, ignore=None):
         between = sorted({r for r in rates if lower < r < upper})
         stops = [lower, *between, upper]
         total = 0.0
-        for start, stop in zip(stops[:-1], stops[1:], strict=True):
+        for start, stop in pairwise(stops):
             # From this rate on, up to the next, the same pixels are found.
             total += np.mean(rates <= start) * np.log(stop / start)
         scores.append(total / np.log(upper / lower))

@@ -234,9 +234,7 @@ def test_line_scans(maps, masks):
     images, image_masks = rows[:, None], row_masks[:, None]
     score = aupro_score(row_masks, rows, ignore=rows > 0.9)
     assert score == aupro_score(image_masks, images, ignore=images > 0.9)
-    assert aupro_score(list(row_masks), list(rows)) == aupro_score(
-        image_masks, images
-    )
+    assert aupro_score(list(row_masks), list(rows)) == aupro_score(image_masks, images)
 
 
 def test_one_ignore_mask_holds_for_all_images(maps, masks):
