@@ -283,8 +283,8 @@ def _outline(picture, mask, color, clearance=False):
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         mask = cv2.dilate(mask, disk)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, contours, -1, _RIM, width + 2, _LINE)
-    cv2.drawContours(picture, contours, -1, color, width, _LINE)
+    cv2.drawContours(picture, contours, -1, _RIM, width + 2)
+    cv2.drawContours(picture, contours, -1, color, width)
 
 
 def _text(canvas, text, place, unit, color=_INK):
