@@ -278,7 +278,7 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
                 self._scores(images), self.contamination
             )
         elif self.calibration is not None:
-            folds = calibration_folds(self.calibration, len(images), groups)
+            folds = self._folds(len(images), groups)
             scores = self._held_out_scores(images, folds, learned)
             self.offset_ = false_alarm_offset(scores, self.false_alarm_rate)
         else:
@@ -382,6 +382,9 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
 
     def _scores(self, images) -> np.ndarray:
         return -np.array([score for _, score in self._detect(images)], np.float64)
+
+    def _folds(self, n_images, groups) -> list:
+        return calibration_folds(self.calibration, n_images, groups)
 
     def _held_out_scores(self, images, folds, learned) -> np.ndarray:
         """Score every image by a detector that was fitted without its fold."""

@@ -3,14 +3,15 @@
 from numbers import Integral, Real
 from typing import ClassVar
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
 from skuad.detectors._patches import PatchLayout, collect_patches
 from skuad.detectors._row_scores import row_scores
+from skuad.detectors._scaling import SCALERS, fit_scaler
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -32,9 +33,9 @@ class PatchDetector(MapDetector):
         covariance (``mahalanobis``), or an invertible transformer such as
         `sklearn.decomposition.PCA`, scored by its reconstruction error. By default a
         Mahalanobis distance with shrunk covariance (`LedoitWolf`).
-    standardize : bool, default=True
-        Whether to give every feature zero mean and unit variance over the training
-        patches.
+    scaling : {"standard", "whiten"} or None, default="standard"
+        How rows are scaled: zero mean and unit variance of every feature over the
+        training patches, or no correlation between them either.
     max_patches : int, default=200_000
         Largest number of training patches that are kept: a uniform sample, stratified
         by image. It bounds the memory of fitting whatever the number of images.
@@ -55,7 +56,7 @@ class PatchDetector(MapDetector):
     n_jobs : int or None, default=None
         Number of folds that are fitted in parallel.
     random_state : int, RandomState or None, default=None
-        Seed of the sample of patches, and of the estimator if it takes one.
+        Seed of the sample of patches, and of the estimator where it has none.
 
     Attributes
     ----------
@@ -63,8 +64,8 @@ class PatchDetector(MapDetector):
         The fitted estimator.
     embedder_ : embedder
         The embedder in use.
-    scaler_ : StandardScaler or None
-        The fitted standardisation.
+    scaler_ : transformer or None
+        The fitted scaling of rows.
     offset_ : float
         Threshold: an image whose ``score_samples`` is below it is anomalous.
     n_patches_ : int
@@ -92,7 +93,7 @@ class PatchDetector(MapDetector):
     _parameter_constraints: ClassVar[dict] = {
         "embedder": [HasMethods(["fit", "embed"]), None],
         "estimator": [HasMethods(["fit"]), None],
-        "standardize": ["boolean"],
+        "scaling": [StrOptions(set(SCALERS)), None],
         "max_patches": [Interval(Integral, 1, None, closed="left")],
         "pool": [
             StrOptions({"max", "mean"}),
@@ -109,7 +110,7 @@ class PatchDetector(MapDetector):
         embedder=None,
         estimator=None,
         *,
-        standardize=True,
+        scaling="standard",
         max_patches=200_000,
         pool="max",
         false_alarm_rate=0.01,
@@ -121,7 +122,7 @@ class PatchDetector(MapDetector):
     ):
         self.embedder = embedder
         self.estimator = estimator
-        self.standardize = standardize
+        self.scaling = scaling
         self.max_patches = max_patches
         self.pool = pool
         self.false_alarm_rate = false_alarm_rate
@@ -133,9 +134,12 @@ class PatchDetector(MapDetector):
 
     def _make_estimator(self, random_state):
         estimator = LedoitWolf() if self.estimator is None else clone(self.estimator)
-        if getattr(estimator, "random_state", 0) is None:
-            estimator.set_params(random_state=random_state.randint(2**31 - 1))
-        return estimator
+        unseeded = {
+            name: random_state.randint(2**31 - 1)
+            for name, value in sorted(estimator.get_params(deep=True).items())
+            if value is None and name.split("__")[-1] == "random_state"
+        }
+        return estimator.set_params(**unseeded)
 
     def _make_embedder(self):
         embedder = (
@@ -159,7 +163,7 @@ class PatchDetector(MapDetector):
         return patches
 
     def _fit_rows(self, rows, random_state):
-        self.scaler_ = StandardScaler().fit(rows) if self.standardize else None
+        self.scaler_ = fit_scaler(self.scaling, rows)
         self.estimator_ = self._make_estimator(random_state).fit(self._scaled(rows))
         return self
 
@@ -172,20 +176,32 @@ class PatchDetector(MapDetector):
     def _detect(self, images):
         for number, features in enumerate(self.embedder_.embed(images)):
             layout = PatchLayout(features, images.roi(number))
-            yield layout.map_and_score(
-                self._row_scores(layout.rows(features)), self.pool
-            )
+            row_scores = self._row_scores(layout.rows(features))
+            yield layout.map_and_score(row_scores, self.pool)
 
     def _score_fold(self, images, patches, train, test):
-        """Fit the estimator on patches that were sampled already, not anew."""
+        scorer = self._fit_fold(patches, train)
+        held_out = self._patches_of(images, patches, test)
+        return np.array(
+            [
+                -layout.map_and_score(scorer(rows), self.pool)[1]
+                for layout, rows in held_out
+            ]
+        )
+
+    def _fit_fold(self, patches, train):
+        """Fit on patches that were sampled already; return what scores rows."""
         fold = clone(self)
-        fold.embedder_ = self.embedder_
-        fold._fit_rows(patches.of_images(train), check_random_state(self.random_state))
-        if not patches.is_complete:
-            return fold._scores(images.subset(test))
-        return [
-            -patches.layouts[number].map_and_score(
-                fold._row_scores(patches.of_images([number])), self.pool
-            )[1]
-            for number in test
-        ]
+        rows = patches.of_images(train)
+        return fold._fit_rows(rows, check_random_state(self.random_state))._row_scores
+
+    def _patches_of(self, images, patches, numbers):
+        """Yield layout and rows of images, embedded anew if the sample lacks some."""
+        if patches.is_complete:
+            for number in numbers:
+                yield patches.layouts[number], patches.of_images([number])
+        else:
+            features = self.embedder_.embed(images.subset(numbers))
+            for number, feature_map in zip(numbers, features, strict=True):
+                layout = patches.layouts[number]
+                yield layout, layout.rows(feature_map)

@@ -3,15 +3,18 @@
 from numbers import Integral, Real
 from typing import ClassVar
 
+import numpy as np
+
 from skuad.detectors._patch import PatchDetector
 from skuad.neighbors import NearestNeighborDetector
 from skuad.utils._param_validation import Interval, StrOptions
+from skuad.utils._thresholds import calibration_folds
 
 
 class PatchKNN(PatchDetector):
     """Detect anomalies by the distance of patches to a bank of good patches.
 
-    The recipe of PatchCore [1]_ on any embedder: the standardised patch features of good
+    The recipe of PatchCore [1]_ on any embedder: the scaled patch features of good
     images are thinned to a coreset, the bank; the anomaly of a patch is its mean
     distance to the nearest rows of the bank.
 
@@ -26,6 +29,12 @@ class PatchKNN(PatchDetector):
         which costs nothing; or all patches.
     coreset_ratio : float in (0, 1], default=0.1
         Size of the bank relative to the sampled patches.
+    algorithm : {"exact", "faiss"}, default="exact"
+        The search. "faiss" is approximate, worth it for banks above about 200,000 rows,
+        and needs the package ``faiss-cpu``.
+    scaling : {"whiten", "standard"} or None, default="whiten"
+        How rows are scaled before they are compared: to unit variance without
+        correlations (by their shrunk covariance), to unit variance, or not at all.
     max_patches : int, default=200_000
         Largest number of training patches that the bank is chosen from: a uniform
         sample, stratified by image. It bounds the memory of fitting whatever the number
@@ -57,8 +66,8 @@ class PatchKNN(PatchDetector):
         The bank and its search.
     embedder_ : embedder
         The embedder in use.
-    scaler_ : StandardScaler
-        The fitted standardisation.
+    scaler_ : transformer or None
+        The fitted scaling of rows.
     offset_ : float
         Threshold: an image whose ``score_samples`` is below it is anomalous.
     n_patches_ : int
@@ -90,11 +99,9 @@ class PatchKNN(PatchDetector):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "coreset": [StrOptions({"greedy", "random"}), None],
         "coreset_ratio": [Interval(Real, 0, 1, closed="right")],
+        "algorithm": [StrOptions({"exact", "faiss"})],
     }
-    for _name in ("estimator", "standardize"):
-        _parameter_constraints.pop(_name)
-
-    standardize = True
+    _parameter_constraints.pop("estimator")
 
     def __init__(
         self,
@@ -103,6 +110,8 @@ class PatchKNN(PatchDetector):
         n_neighbors=1,
         coreset="greedy",
         coreset_ratio=0.1,
+        algorithm="exact",
+        scaling="whiten",
         max_patches=200_000,
         pool="max",
         false_alarm_rate=0.01,
@@ -116,6 +125,8 @@ class PatchKNN(PatchDetector):
         self.n_neighbors = n_neighbors
         self.coreset = coreset
         self.coreset_ratio = coreset_ratio
+        self.algorithm = algorithm
+        self.scaling = scaling
         self.max_patches = max_patches
         self.pool = pool
         self.false_alarm_rate = false_alarm_rate
@@ -130,5 +141,26 @@ class PatchKNN(PatchDetector):
             self.n_neighbors,
             coreset=self.coreset,
             coreset_ratio=self.coreset_ratio,
+            algorithm=self.algorithm,
+            contamination=None,
             random_state=random_state,
         )
+
+    @property
+    def _can_pass_over_rows(self):
+        """Whether passing over an image's rows is like fitting without it."""
+        return self.coreset != "greedy" and self.algorithm == "exact"
+
+    def _folds(self, n_images, groups):
+        calibration = self.calibration
+        if isinstance(calibration, str) and self._can_pass_over_rows:
+            calibration = "leave_one_out"
+        return calibration_folds(calibration, n_images, groups)
+
+    def _fit_fold(self, patches, train):
+        if self._can_pass_over_rows:
+            bank = self.estimator_
+            mask = np.isin(patches.image[bank.bank_indices_], train)
+            if mask.sum() >= self.n_neighbors:
+                return lambda rows: -bank.score_samples(self._scaled(rows), mask=mask)
+        return super()._fit_fold(patches, train)

@@ -104,9 +104,10 @@ class Tiled(MetaMapDetector):
                 f"stride={stride} is larger than tile={tile}: pixels between the tiles "
                 "would be left out. Lower the stride"
             )
+        size = (tile, tile)
         if images.is_rows:
-            tile = min(tile, images.data.shape[1])
-        return {"tile": tile, "stride": min(stride, tile)}
+            size = (1, min(tile, images.data.shape[1]))
+        return {"tile": size, "stride": tuple(min(stride, side) for side in size)}
 
     def _fit_images(self, images):
         geometry = self._geometry(images)

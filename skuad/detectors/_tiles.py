@@ -24,8 +24,8 @@ class TileSource(Sequence):
     ----------
     images : Images
         Whole images.
-    tile, stride : int
-        Side of a tile and distance between tiles, in pixels.
+    tile, stride : (int, int)
+        Height and width of a tile and distances between tiles, in pixels.
     decoded : dict of {int: ndarray} or None, default=None
         Pixels of some of the images by number; the tiles are of these only. By default
         they are of all, and images are read twice, first for their sizes.
@@ -37,7 +37,7 @@ class TileSource(Sequence):
     image_shapes : list of (H, W)
     """
 
-    def __init__(self, images: Images, *, tile: int, stride: int, decoded=None):
+    def __init__(self, images: Images, *, tile, stride, decoded=None):
         self.images = images
         self.tile = tile
         self._decoded = decoded
@@ -48,9 +48,7 @@ class TileSource(Sequence):
             coords = iter_tile_coords(*shape, tile=tile, stride=stride)
             roi = images.roi(number)
             if roi is not None:
-                coords = (
-                    (y, x) for y, x in coords if roi[y : y + tile, x : x + tile].any()
-                )
+                coords = ((y, x) for y, x in coords if self._cut(roi, y, x).any())
             coords = list(coords)
             self.coords.append(coords)
             self.image_shapes.append(shape)
@@ -75,16 +73,14 @@ class TileSource(Sequence):
             self._last = (number, image)
         return image
 
-    def _cut(self, image, y, x, pad_mode):
-        if self.images.is_rows:
-            return image[:, x : x + self.tile]
+    def _cut(self, image, y, x, pad_mode="constant"):
         return extract_tile(image, y, x, tile=self.tile, pad_mode=pad_mode)
 
     def roi(self, index: int) -> np.ndarray | None:
         """Region of interest of a tile; False in the padding of a small image."""
         number, y, x = self._owner[index]
         roi = self.images.roi(number)
-        return None if roi is None else self._cut(roi, y, x, "constant")
+        return None if roi is None else self._cut(roi, y, x)
 
     def describe(self, index: int) -> str:
         """Name a tile and its image for a message."""
@@ -98,7 +94,7 @@ class TileSource(Sequence):
         return ImageSequence(self)
 
 
-def tile_groups(images: Images, *, tile: int, stride: int) -> Iterator[TileSource]:
+def tile_groups(images: Images, *, tile, stride) -> Iterator[TileSource]:
     """Yield the tiles of a few images at a time, each image read once."""
     decoded, n_tiles = {}, 0
     for number, image in enumerate(images):
