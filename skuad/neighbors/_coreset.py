@@ -50,7 +50,7 @@ def k_center_greedy(X, n_centers, *, random_state=None):
     Of rows at equal distance the one with the lowest index is selected. A row equal
     to a center comes only after all distinct rows, in ascending order. Distances are
     squared float32 from a matrix product on centred rows; when the radius sinks into
-    their rounding error, the selection goes on in float64.
+    their rounding error, the selection goes on in float64, at last on differences.
 
     Centers are picked in batches: the farthest rows form a pool, in which the
     traversal runs for as long as no row outside can be farther, and all distances
@@ -167,8 +167,16 @@ class _Cover:
         rows = self.factors[:, :-1]
         self.norms = np.einsum("ij,ij->i", rows, rows)
         self.squared = np.full(n_rows, np.inf, dtype=dtype)
-        # A product of d terms is off by about sqrt(d) roundings of the largest norm.
-        self.noise = 4 * np.sqrt(n_features) * np.finfo(dtype).eps * self.norms.max()
+
+    def is_drowned(self):
+        """Tell whether the radius is no longer far above the rounding of distances.
+
+        A product of d terms is off by about sqrt(d) roundings of the norm.
+        """
+        eps = np.finfo(self.squared.dtype).eps
+        noise = 4 * np.sqrt(self.factors.shape[1]) * eps
+        norm = self.norms.max(where=self.squared > -np.inf, initial=0.0)
+        return self.squared.max() <= 16 * noise * norm
 
     def center_factors(self, centers):
         """Return ``[-2 c, |c|^2]``: times ``[x, 1]`` it is ``|c - x|^2 - |x|^2``."""
@@ -212,18 +220,51 @@ class _Cover:
         return np.sort(np.concatenate([farther, tied]))
 
 
+class _DirectCover(_Cover):
+    """A cover that subtracts rows before it squares: slow, without cancellation."""
+
+    def is_drowned(self):
+        """Tell that there is nothing more exact."""
+        return False
+
+    def between(self, rows):
+        """Return the squared distances among some rows."""
+        points = self.factors[rows]
+        return np.stack([_squared_distances(points, point) for point in points])
+
+    def add(self, centers):
+        """Add centers: they are no longer candidates, and other rows come closer."""
+        for start in range(0, len(self.factors), _BLOCK):
+            squared = self.squared[start : start + _BLOCK]
+            rows = self.factors[start : start + _BLOCK]
+            for center in centers:
+                nearer = _squared_distances(rows, self.factors[center])
+                np.minimum(squared, nearer, out=squared)
+        self.squared[centers] = -np.inf
+
+
+def _squared_distances(rows, point):
+    difference = rows - point
+    return np.einsum("ij,ij->i", difference, difference)
+
+
+def _covers(rows):
+    """Yield ever more exact, and slower, ways to measure how rows are covered."""
+    yield _Cover(rows, np.float32)
+    yield _Cover(rows, np.float64)
+    yield _DirectCover(rows, np.float64)
+
+
 def _traverse(rows, n_centers, start):
     """Return the farthest-first traversal of distinct rows from a start."""
-    cover = _Cover(rows, np.float32)
+    covers = _covers(rows)
+    cover = next(covers)
     chosen = [start]
     cover.add(chosen)
     size = _MIN_POOL
     while len(chosen) < n_centers:
-        if (
-            cover.squared.dtype == np.float32
-            and cover.squared.max() <= 16 * cover.noise
-        ):
-            cover = _Cover(rows, np.float64)
+        while cover.is_drowned():
+            cover = next(covers)
             for first in range(0, len(chosen), _MAX_POOL):
                 cover.add(chosen[first : first + _MAX_POOL])
         pool = cover.farthest(size)

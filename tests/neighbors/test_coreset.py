@@ -68,12 +68,15 @@ def test_radius_is_that_of_one_by_one_selection_on_clusters():
 
 @pytest.mark.parametrize("offset", [1e3, 1e6])
 def test_cancellation(offset):
-    # The spread of most rows is far below the rounding of the outliers' squares.
+    # The spread around each point is far below the rounding of its square.
     rng = np.random.default_rng(2)
     X = 1e-4 * rng.normal(size=(600, 5))
-    X[:5] += offset * rng.normal(size=(5, 5))
-    indices = k_center_greedy(X, 200, random_state=0)
-    np.testing.assert_array_equal(indices, sequential(X, 200, indices[0]))
+    X += offset * rng.normal(size=(3, 5))[rng.integers(3, size=600)]
+    indices = k_center_greedy(X, 300, random_state=0)
+    # Not equal: float32 cannot tell which row of a far cluster is the farthest.
+    expected = sequential(X, 300, indices[0])
+    radius, reference = (cdist(X, X[i]).min(axis=1).max() for i in (indices, expected))
+    assert radius < 1.1 * reference
 
 
 def test_a_beginning_is_the_coreset_of_that_size():

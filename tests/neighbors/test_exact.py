@@ -9,7 +9,12 @@ from scipy.spatial.distance import cdist
 
 from skuad.neighbors import _exact, _products, _ranking, nearest_neighbors
 from skuad.neighbors._exact import PreparedBank
-from skuad.neighbors._products import group_norms, product_errors, query_factors
+from skuad.neighbors._products import (
+    group_minima,
+    group_norms,
+    product_errors,
+    query_factors,
+)
 
 
 def direct_neighbors(queries, bank, k, mask=None):
@@ -48,7 +53,9 @@ def rows(kind, n, d, rng, dtype):
     elif kind == "lattice":
         X = rng.integers(-1, 2, size=(n, d))
     elif kind == "near duplicates":
-        X = 1 + 1e-7 * rng.normal(size=(n, d))
+        # Around points far from each other, so that no centring helps.
+        points = np.random.default_rng(d).normal(size=(3, d))
+        X = points[rng.integers(3, size=n)] + 3e-7 * rng.normal(size=(n, d))
     elif kind == "far from zero":
         X = 1e4 + rng.normal(size=(n, d))
     elif kind == "outliers":
@@ -247,3 +254,24 @@ def test_errors(change, message):
     else:
         with pytest.raises(ValueError, match=message):
             nearest_neighbors(**arguments)
+
+
+@pytest.mark.parametrize("k", [1, 6])
+def test_products_that_are_off_by_their_bound_change_nothing(k):
+    rng = np.random.default_rng(6)
+    bank = rows("near duplicates", 1500, 30, rng, np.float32)
+    queries = rows("near duplicates", 64, 30, rng, np.float32)
+    prepared = PreparedBank(bank)
+
+    def worse_minima(factors, query_factors_, group, excluded, buffer):
+        minima = group_minima(factors, query_factors_, group, excluded, buffer)
+        norms = np.square(query_factors_[:, :-1]).sum(axis=1)
+        bank_norms = group_norms(factors, len(prepared.rows), group)
+        errors = product_errors(bank_norms, norms, 30)
+        return minima + (0.9 * rng.choice([-1, 1], size=minima.shape) * errors)
+
+    with mock.patch.object(_exact, "group_minima", worse_minima):
+        distances, indices = prepared.search(queries, k)
+    expected_distances, expected = direct_neighbors(queries, bank, k)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(distances, expected_distances)
