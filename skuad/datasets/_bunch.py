@@ -43,6 +43,7 @@ def make_bunch(
     missing_mask="raise",
     return_X_y=False,
     as_frame=False,
+    stacklevel=4,
     **metadata,
 ):
     """Put the parts of a data set together.
@@ -59,6 +60,8 @@ def make_bunch(
         Return (images, y) instead of a Bunch.
     as_frame : bool, default=False
         Add a pandas DataFrame, or return pandas Series.
+    stacklevel : int, default=4
+        Where a warning is to point, counted from `make_bunch`'s own helper.
     **metadata
         Further entries of the Bunch.
 
@@ -74,7 +77,7 @@ def make_bunch(
     """
     check_options(missing_mask, return_X_y)
     columns = _columns(parts)
-    keep = _settle_masks(parts, columns, missing_mask)
+    keep = _settle_masks(parts, columns, missing_mask, stacklevel)
     columns = {key: values[keep] for key, values in columns.items()}
     if return_X_y is not False:
         return _images_and_y(columns, return_X_y, as_frame)
@@ -136,7 +139,7 @@ def _columns(parts):
     return columns
 
 
-def _settle_masks(parts, columns, missing_mask):
+def _settle_masks(parts, columns, missing_mask, stacklevel):
     """Apply the policy on missing masks; return which images to keep."""
     searched = np.repeat(
         [part.masks is not None for part in parts], [len(part.images) for part in parts]
@@ -161,7 +164,7 @@ def _settle_masks(parts, columns, missing_mask):
             f"{lacking.sum()} anomalous image(s) without a mask {fate}; {len(orphans)} "
             "mask(s) without an image are not used",
             UserWarning,
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
     return ~lacking if missing_mask == "skip" else np.ones(len(lacking), dtype=bool)
 

@@ -60,6 +60,7 @@ def load_layout(
         missing_mask=missing_mask,
         return_X_y=return_X_y,
         as_frame=as_frame,
+        stacklevel=5,
         **metadata,
     )
 

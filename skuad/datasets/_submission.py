@@ -54,6 +54,22 @@ def write_submission(folder, data, maps, thresholds):
     References
     ----------
     .. [1] https://benchmark.mvtec.com
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from skuad.datasets import load_mvtec_ad2, write_submission
+    >>> from skuad.utils._testing_trees import SIZE, make_mvtec_ad2
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = make_mvtec_ad2(folder, "vial")
+    ...     data = load_mvtec_ad2(folder, "vial", split="private")
+    ...     maps = (np.zeros(SIZE) for _ in data.images)
+    ...     out = os.path.join(folder, "out")
+    ...     n_written = write_submission(out, data, maps, {"vial": 0.5})
+    ...     places = sorted(os.listdir(out))
+    >>> n_written, places
+    (4, ['anomaly_images', 'anomaly_images_thresholded'])
     """
     private = np.isin(data.split, PRIVATE_SPLITS)
     if not private.all():
@@ -105,6 +121,18 @@ def check_submission(folder, root=None):
     ------
     FileNotFoundError, NotADirectoryError
         If `folder` is not a folder.
+
+    See Also
+    --------
+    write_submission : Write the results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skuad.datasets import check_submission
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_submission(folder)
+    ['anomaly_images/: missing', 'anomaly_images_thresholded/: missing']
     """
     folder = check_root(folder)
     faults = _unexpected(folder, (_MAPS, _DECISIONS))

@@ -153,8 +153,11 @@ def test_missing_and_left_over_masks(tmp_path):
         "x.png",
         "y.png",
     ]
-    with pytest.warns(UserWarning, match=r"1 anomalous.*are left out; 2 mask"):
+    with pytest.warns(
+        UserWarning, match=r"1 anomalous.*are left out; 2 mask"
+    ) as record:
         assert len(load_image_folder(tmp_path, missing_mask="skip").images) == 6
+    assert record[0].filename == __file__
 
 
 def test_bad_chooses(tmp_path):
