@@ -1,0 +1,225 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
+from skuad.io import find_images, write_image
+from skuad.preprocessing import GrayWorld, HomomorphicFilter
+
+
+def test_the_file_holds_the_fitted_estimator(model, good):
+    detector = joblib.load(model)
+    assert isinstance(detector, PatchKNN)
+    again = PatchKNN(false_alarm_rate=0.1, random_state=0).fit(find_images(good))
+    assert detector.offset_ == again.offset_
+    np.testing.assert_array_equal(
+        detector.score_samples(find_images(good)),
+        again.score_samples(find_images(good)),
+    )
+
+
+def test_what_is_printed(run, good, tmp_path):
+    path = tmp_path / "m.joblib"
+    code, out, err = run("fit", good, "--out", path)
+    assert code == 0
+    assert out.splitlines()[0] == "images        9"
+    threshold = -joblib.load(path).offset_
+    assert f"threshold     {threshold:.4g}" in out
+    assert "10.00% of good images (9 images support no less; 1.00% takes 99)" in out
+    assert f"written       {path} (" in out
+    assert err.startswith("skuad: warning: 9 good images support")
+    assert err.count("\n") == 1
+    code, out, err = run("fit", good, "--out", path, "--false-alarm-rate", "0.2")
+    assert "20.00% of good images (9 images support 10.00%)" in out
+    assert err == ""
+
+
+def test_all_options_reach_the_estimator(run, good, tmp_path):
+    roi = np.zeros((64, 64), np.uint8)
+    roi[:, :32] = 255
+    write_image(tmp_path / "roi.png", roi)
+    path = tmp_path / "m.joblib"
+    options = ["--tile-size", "48", "--tile-stride", "16", "--tile-reduce", "max"]
+    options += ["--preprocess", "gray-world", "--preprocess", "homomorphic"]
+    options += ["--false-alarm-rate", "0.2", "--max-patches", "300", "--seed", "3"]
+    options += ["--roi", tmp_path / "roi.png", "--n-jobs", "2"]
+    code, _, err = run("fit", good, "--out", path, *options)
+    assert (code, err) == (0, "")
+    os.remove(tmp_path / "roi.png")
+    pipe = joblib.load(path)
+    assert isinstance(pipe, Pipeline)
+    assert isinstance(pipe[0], GrayWorld)
+    assert isinstance(pipe[1], HomomorphicFilter)
+    region = pipe[2]
+    assert isinstance(region, RegionOfInterest)
+    assert region.false_alarm_rate == 0.2
+    tiled = region.detector_
+    assert isinstance(tiled, Tiled)
+    assert (tiled.tile, tiled.stride, tiled.reduce) == (48, 16, "max")
+    knn = tiled.detector_
+    assert isinstance(knn, PatchKNN)
+    assert (knn.max_patches, knn.random_state) == (300, 3)
+    maps = pipe.transform(find_images(good)[:1])
+    assert (maps[0][:, 40:] == 0).all()
+    assert (maps[0][:, :24] > 0).any()
+
+
+def test_files_globs_and_folders_are_the_same(run, good, tmp_path, monkeypatch):
+    offsets = set()
+    monkeypatch.chdir(os.path.dirname(good))
+    for number, images in enumerate(
+        [[good], ["good"], ["good/*.png"], find_images(good), [good, "good/0.png"]]
+    ):
+        path = tmp_path / f"{number}.joblib"
+        assert run("fit", *images, "--out", path)[0] == 0
+        offsets.add(joblib.load(path).offset_)
+    assert len(offsets) == 1
+
+
+@pytest.fixture
+def spoiled(good, tmp_path):
+    folder = tmp_path / "spoiled"
+    shutil.copytree(good, folder)
+    with open(folder / "4.png", "r+b") as file:
+        file.truncate(300)
+    return folder
+
+
+def test_a_truncated_image_is_named(fails, spoiled, tmp_path):
+    message = fails("fit", spoiled, "--out", tmp_path / "m.joblib")
+    assert "4.png" in message
+    assert "truncated" in message
+    assert message.endswith("leave such files out with --on-error skip")
+    assert not (tmp_path / "m.joblib").exists()
+
+
+def test_skipped_images_are_counted_and_listed(run, spoiled, tmp_path):
+    path = tmp_path / "m.joblib"
+    code, out, err = run(
+        *("fit", spoiled, "--out", path, "--on-error", "skip"),
+        *("--false-alarm-rate", "0.2"),
+    )
+    assert code == 0
+    assert out.splitlines()[0] == "images        8"
+    listed, counted = err.splitlines()
+    assert "left out: " in listed
+    assert "4.png" in listed
+    assert counted == (
+        "skuad: warning: 1 of 9 files cannot be read and are left out"
+    )
+
+
+def test_nothing_readable(run, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    options = ("--out", tmp_path / "m.joblib", "--on-error", "skip")
+    code, _, err = run("fit", tmp_path, *options)
+    assert code == 2
+    assert err.splitlines()[-1] == "skuad: error: none of the 1 files can be read"
+
+
+def test_wrong_images(fails, good, tree, tmp_path, monkeypatch):
+    out = ("--out", tmp_path / "m.joblib")
+    monkeypatch.chdir(tree)
+    assert fails("fit", "par", *out) == (
+        "there is no file or folder 'par'. Did you mean 'part'?"
+    )
+    assert "no image matches the pattern 'part/*.png'" in fails(
+        "fit", "part/*.png", *out
+    )
+    assert "--recursive searches" in fails("fit", "part/train", *out)
+    (tmp_path / "empty").mkdir()
+    assert "it is empty" in fails("fit", tmp_path / "empty", *out)
+    message = fails("fit", f"{good}/0.png", *out)
+    assert message.startswith("1 good image(s), but a threshold takes 2 or more")
+    assert os.listdir(tmp_path) == ["empty"]
+
+
+def test_two_images_will_do(run, good, tmp_path):
+    images = find_images(good)[:2]
+    code, out, err = run("fit", *images, "--out", tmp_path / "m.joblib")
+    assert code == 0
+    assert "33.33% of good images" in out
+    assert err.count("\n") == 1
+
+
+def test_gray_among_colour_is_named(fails, good, tmp_path):
+    write_image(tmp_path / "gray.png", np.zeros((64, 64), np.uint8))
+    message = fails("fit", good, tmp_path / "gray.png", "--out", tmp_path / "m.joblib")
+    assert "gray.png" in message
+    assert "channels" in message
+
+
+def test_tile_options_that_do_not_go_together(fails, good, tmp_path):
+    out = ("--out", tmp_path / "m.joblib")
+    assert "need --tile-size" in fails("fit", good, *out, "--tile-stride", "8")
+    assert "larger than the tiles" in fails(
+        "fit", good, *out, "--tile-size", "8", "--tile-stride", "9"
+    )
+
+
+def test_the_output_is_checked_before_the_work(fails, good, tmp_path, monkeypatch):
+    def never(*args, **options):
+        raise AssertionError("the images were read")
+
+    monkeypatch.setattr("skuad.cli._fit.readable_images", never)
+    message = fails("fit", good, "--out", tmp_path)
+    assert "is a folder: give a file" in message
+    (tmp_path / "file").write_bytes(b"")
+    message = fails("fit", good, "--out", tmp_path / "file" / "m.joblib")
+    assert message.startswith("cannot write to the folder")
+    assert "choose another with --out" in message
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_a_read_only_folder(fails, good, tmp_path):
+    tmp_path.chmod(0o555)
+    assert "Permission denied" in fails("fit", good, "--out", tmp_path / "m.joblib")
+
+
+def test_a_full_disk_leaves_the_old_file(fails, good, tmp_path, monkeypatch):
+    path = tmp_path / "m.joblib"
+    path.write_bytes(b"old")
+
+    def full(obj, file):
+        with open(file, "wb") as half:
+            half.write(b"half")
+        raise OSError(28, "No space left on device", file)
+
+    monkeypatch.setattr("joblib.dump", full)
+    message = fails("fit", good, "--out", path, "--false-alarm-rate", "0.2")
+    assert message.startswith("No space left on device")
+    assert os.listdir(tmp_path) == ["m.joblib"]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+def test_interrupt_leaves_nothing_half_written(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        image = rng.integers(0, 256, (256, 256, 3), np.uint8)
+        write_image(tmp_path / f"{number}.png", image)
+    out = tmp_path / "out" / "m.joblib"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skuad", "fit", tmp_path, "--out", out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not out.parent.exists():  # which is made just before the images are read
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, "", "skuad: interrupted\n")
+    assert os.listdir(out.parent) == []
