@@ -6,14 +6,18 @@ from skuad.cli._benchmark import score_all
 from skuad.cli._files import make_folder
 from skuad.cli._scoring import Category
 from skuad.datasets import make_defect_images
+from skuad.datasets._names import check_name
+from skuad.datasets._textures import FAMILIES, TINTS
 from skuad.io import write_image
 
 
 def run(args, console) -> int:
     """Run the command; return its exit code."""
+    textures = list(dict.fromkeys(args.texture))
+    for texture in textures:
+        check_name(texture, [*TINTS, *FAMILIES], "texture")
     make_folder(args.out)
     folder = os.path.join(args.out, "images")
-    textures = list(dict.fromkeys(args.texture))
     categories = []
     with console.progress(textures, what="making images", unit="texture") as progress:
         for texture in progress:

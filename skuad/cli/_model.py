@@ -161,7 +161,7 @@ def with_tiles(estimator, **tiles):
         return outer
     tiled = Tiled(estimator, calibration=None, **tiles)
     tiled.detector_, tiled.offset_ = estimator, np.nan
-    for name in ("n_channels_in_", "image_dtype_"):
+    for name in ("false_alarm_rate", "n_channels_in_", "image_dtype_"):
         if hasattr(estimator, name):
             setattr(tiled, name, getattr(estimator, name))
     return tiled

@@ -112,9 +112,7 @@ def test_skipped_images_are_counted_and_listed(run, spoiled, tmp_path):
     listed, counted = err.splitlines()
     assert "left out: " in listed
     assert "4.png" in listed
-    assert counted == (
-        "skuad: warning: 1 of 9 files cannot be read and are left out"
-    )
+    assert counted == ("skuad: warning: 1 of 9 files cannot be read and are left out")
 
 
 def test_nothing_readable(run, tmp_path):

@@ -1,0 +1,241 @@
+import json
+import os
+import shutil
+
+import joblib
+import numpy as np
+import pytest
+
+from skuad.cli._results import mean_of, table
+from skuad.cli._scoring import MapFile
+from skuad.datasets import load_mvtec_ad, make_defect_images
+from skuad.detectors import PatchKNN
+from skuad.io import read_image, read_mask, write_image
+from skuad.metrics import aupro_score, image_roc_auc_score, pixel_roc_auc_score
+
+RATE = ("--false-alarm-rate", "0.1")
+
+
+def read_results(out):
+    with open(out / "results.json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+@pytest.fixture(scope="module")
+def reference(tree):
+    """Metrics of the category, computed by hand."""
+    train = load_mvtec_ad(tree, "part", split="train").images
+    test = load_mvtec_ad(tree, "part", split="test")
+    detector = PatchKNN(false_alarm_rate=0.1, random_state=0).fit(train)
+    maps = detector.transform(test.images)
+    scores = -detector.score_samples(test.images)
+    masks = [read_mask(path, shape=(64, 64)) for path in test.masks.tolist()]
+    flagged = detector.predict(test.images) == -1
+    return {
+        "aupro": aupro_score(masks, maps),
+        "image_auroc": image_roc_auc_score(test.target, scores),
+        "model": os.path.join("models", "part.joblib"),
+        "n_anomalous": 3,
+        "n_detected": int(flagged[test.target == -1].sum()),
+        "n_failed": 0,
+        "n_false_alarms": int(flagged[test.target == 1].sum()),
+        "n_good": 2,
+        "n_train": 9,
+        "pixel_auroc": pixel_roc_auc_score(masks, maps),
+        "threshold": -detector.offset_,
+    }
+
+
+def test_benchmark_gives_the_metrics_of_the_library(run, tree, tmp_path, reference):
+    out = tmp_path / "out"
+    command = ["benchmark", "mvtec_ad", tree, "--category", "part", "--out", out]
+    code, stdout, err = run(*command, *RATE)
+    assert (code, err) == (0, "")
+    results = read_results(out)
+    category = results["categories"]["part"]
+    assert category.pop("fit_seconds") > 0
+    assert category.pop("ms_per_image") > 0
+    assert category == pytest.approx(reference)
+    assert results["data"] == {"name": "mvtec_ad", "root": str(tree)}
+    assert (results["command"], results["seed"]) == ("benchmark", 0)
+    assert results["settings"]["false_alarm_rate"] == "0.1"
+    assert "skuad" in results["versions"]
+    assert results["mean"]["aupro"] == pytest.approx(reference["aupro"])
+    row = next(line for line in stdout.splitlines() if line.startswith("part"))
+    assert f"{reference['image_auroc']:.3f}" in row
+    assert f"{reference['aupro']:.3f}" in row
+    assert f"{reference['n_false_alarms']} of 2" in row
+    assert row.endswith(f"{reference['n_detected']} of 3")
+
+
+def test_what_lies_in_the_folder(run, tree, tmp_path):
+    command = ["benchmark", "mvtec_ad", tree, "--category", "part", "--out", tmp_path]
+    run(*command, *RATE)
+    assert sorted(os.listdir(tmp_path)) == [
+        "models",
+        "overlays",
+        "overview.png",
+        "predictions.jsonl",
+        "results.json",
+    ]
+    assert isinstance(joblib.load(tmp_path / "models" / "part.joblib"), PatchKNN)
+    assert read_image(tmp_path / "overview.png").ndim == 3
+    with open(tmp_path / "predictions.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    assert [line["defect_type"] for line in lines][:2] == ["good", "good"]
+    assert {line["category"] for line in lines} == {"part"}
+    pictures = tmp_path / "overlays" / "part"
+    assert len(os.listdir(pictures / "good")) == 2
+    for line in lines:
+        name = os.path.splitext(os.path.basename(line["path"]))[0]
+        assert (pictures / line["defect_type"] / f"{name}.png").exists()
+    text = (tmp_path / "results.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+def test_a_folder_without_a_split_and_without_masks(run, tree, tmp_path):
+    root = tmp_path / "mine"
+    shutil.copytree(tree / "part" / "train" / "good", root / "OK")
+    shutil.copytree(tree / "part" / "test" / "stain", root / "bad")
+    code, out, err = run("benchmark", "folder", root, "--out", tmp_path / "o", *RATE)
+    assert code == 0
+    assert "'mine' has no training split: 6 good images are learnt from, 3 are" in err
+    results = read_results(tmp_path / "o")["categories"]["mine"]
+    assert (results["n_train"], results["n_good"], results["n_anomalous"]) == (6, 3, 1)
+    assert results["aupro"] is results["pixel_auroc"] is None
+    assert 0 <= results["image_auroc"] <= 1
+    assert " - " in out.splitlines()[3]
+
+
+def test_a_test_image_that_cannot_be_read(run, tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "data")
+    folder = tmp_path / "data" / "part" / "test" / "good"
+    name = sorted(os.listdir(folder))[0]
+    (folder / name).write_bytes(b"")
+    code, _, err = run(
+        *("benchmark", "mvtec_ad", tmp_path / "data", "--category", "part"),
+        *("--out", tmp_path / "out", *RATE),
+    )
+    assert code == 1
+    assert "is empty" in err
+    results = read_results(tmp_path / "out")["categories"]["part"]
+    assert (results["n_good"], results["n_failed"]) == (1, 1)
+
+
+def test_wrong_names_are_found_before_the_work(fails, tree, tmp_path):
+    out = ("--out", tmp_path / "out")
+    assert "Did you mean 'mvtec_ad'?" in fails("benchmark", "mvtec-ad", tree, *out)
+    assert "Did you mean 'part'?" in fails(
+        "benchmark", "mvtec_ad", tree, "--category", "parts", *out
+    )
+    assert "give one of" in fails("benchmark", "mvtec_ad", tree, *out)
+    assert "nowhere" in fails("benchmark", "folder", tmp_path / "nowhere", *out)
+    shutil.copytree(tree / "part" / "train", tmp_path / "only" / "train")
+    message = fails("benchmark", "folder", tmp_path / "only", *out)
+    assert message == "'only' has no test images (with a known label)"
+    assert os.listdir(tmp_path) == ["only"]
+
+
+def test_an_interrupt_leaves_no_table_of_half_the_data(
+    run, tree, tmp_path, monkeypatch
+):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skuad.cli._scoring.map_metrics", interrupted)
+    command = ["benchmark", "mvtec_ad", tree, "--category", "part", "--out", tmp_path]
+    code, out, err = run(*command, *RATE)
+    assert (code, out, err) == (130, "", "skuad: interrupted\n")
+    assert sorted(os.listdir(tmp_path)) == ["models", "overlays"]
+
+
+def test_demo(run, tmp_path, monkeypatch):
+    def smaller(texture, *, random_state):
+        sizes = {"n_train": 9, "n_good": 1, "n_defective": 2, "size": 64}
+        return make_defect_images(texture, random_state=random_state, **sizes)
+
+    monkeypatch.setattr("skuad.cli._demo.make_defect_images", smaller)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("demo", "--texture", "brick", "weave", "--seed", "1")
+    assert (code, err) == (0, "")
+    names = [line.split()[0] for line in out.splitlines() if line[:1].isalpha()]
+    assert names[:5] == ["PatchKNN", "texture", "brick", "weave", "mean"]
+    assert "skuad-demo/overview.png" in out
+    results = read_results(tmp_path / "skuad-demo")
+    assert sorted(results["categories"]) == ["brick", "weave"]
+    assert (results["command"], results["seed"]) == ("demo", 1)
+    command = next(
+        line for line in out.splitlines() if line.startswith("  skuad infer")
+    )
+    assert run(*command.split()[1:])[0] == 0
+    data = smaller("brick", random_state=1)
+    stored = tmp_path / "skuad-demo" / "images" / "brick" / "test" / "good" / "000.png"
+    np.testing.assert_array_equal(read_image(stored), data.test[0])
+    listed = load_mvtec_ad(tmp_path / "skuad-demo" / "images", "brick", split="test")
+    assert listed.target.tolist() == [1, -1, -1]
+    masks = [read_mask(path) for path in listed.masks[1:].tolist()]
+    np.testing.assert_array_equal(masks, data.masks[1:])
+
+
+def test_demo_knows_its_textures(fails, tmp_path):
+    message = fails("demo", "--texture", "gras", "--out", tmp_path / "out")
+    assert "Did you mean 'grass'?" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_large_images_are_shrunk_on_pictures_and_no_peak_is_lost(tmp_path):
+    from skuad.cli._pictures import Pictures
+    from skuad.cli._stream import Detection
+
+    path = str(tmp_path / "large.png")
+    write_image(path, np.full((3000, 1500), 90, np.uint8))
+    anomaly_map = np.zeros((3000, 1500), np.float32)
+    anomaly_map[1501, 700] = 9.0
+    detection = Detection(0, path, anomaly_map, 9.0, 0.1)
+    picture = Pictures(str(tmp_path), threshold=3.0).write("a/b", detection)
+    assert max(picture.shape) < 1600
+    assert (picture[400:800] == (255, 255, 255)).all(axis=2).any()
+    np.testing.assert_array_equal(read_image(tmp_path / "a" / "b.png"), picture)
+
+
+def test_map_file_gives_back_maps_of_any_size(tmp_path):
+    rng = np.random.default_rng(0)
+    maps = [rng.random(shape, np.float32) for shape in ((3, 5), (1, 1), (7, 2))]
+    with MapFile(tmp_path) as stored:
+        for anomaly_map in maps:
+            stored.append(anomaly_map)
+            np.testing.assert_array_equal(stored[0], maps[0])
+        assert len(stored) == 3
+        for found, expected in zip(stored, maps, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert os.listdir(tmp_path) == []
+
+
+def test_table_and_mean():
+    first = {
+        "image_auroc": 0.9,
+        "pixel_auroc": np.nan,
+        "aupro": np.nan,
+        "ms_per_image": 10.0,
+        "n_anomalous": 4,
+        "n_detected": 3,
+        "n_false_alarms": 1,
+        "n_failed": 0,
+        "n_good": 10,
+        "n_train": 20,
+        "threshold": 1.5,
+    }
+    second = {**first, "image_auroc": 0.7, "aupro": 0.5, "threshold": None}
+    second |= {"n_detected": None, "n_false_alarms": None}
+    mean = mean_of({"a": first, "b": second})
+    assert mean["image_auroc"] == pytest.approx(0.8)
+    assert mean["aupro"] == 0.5
+    assert np.isnan(mean["pixel_auroc"])
+    assert (mean["n_good"], mean["n_detected"]) == (20, None)
+    lines = table({"a": first, "b": second}, first="part")
+    assert len({len(line) for line in lines}) == 1
+    assert max(map(len, lines)) <= 80
+    assert lines[3].split() == [
+        *("a", "0.900", "-", "-", "10.0", "1.5", "1", "of", "10", "3", "of", "4")
+    ]
+    assert lines[-1].split()[:4] == ["mean", "0.800", "-", "0.500"]
