@@ -3,7 +3,8 @@
 import numpy as np
 
 from skuad.metrics._keys import ordered_keys
-from skuad.metrics._radix import RadixCounter, count_by_sorting
+from skuad.metrics._radix import RadixCounter
+from skuad.metrics._wide import WideCounter
 
 # Values that are counted at once: their temporary arrays stay in the cache.
 _BLOCK = 1 << 19
@@ -26,7 +27,7 @@ class ThresholdCounter:
         elif thresholds.itemsize == 4:
             self._counter = RadixCounter(ordered_keys(thresholds))
         else:
-            self._counter = _SortingCounter(thresholds)
+            self._counter = WideCounter(thresholds)
         self._waiting, self._n_waiting = [], 0
         self.n_values = 0
 
@@ -106,20 +107,3 @@ class _TableCounter(ValueTable):
 
     def below_and_equal(self):
         return super().below_and_equal(self._thresholds)
-
-
-class _SortingCounter:
-    """Count numbers of any width, by sorting them block by block."""
-
-    def __init__(self, thresholds):
-        self._thresholds = thresholds
-        self._below = np.zeros(len(thresholds), np.int64)
-        self._equal = np.zeros(len(thresholds), np.int64)
-
-    def add(self, values):
-        below, equal = count_by_sorting(values, self._thresholds)
-        self._below += below
-        self._equal += equal
-
-    def below_and_equal(self):
-        return self._below, self._equal

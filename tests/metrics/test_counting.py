@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skuad.metrics import _counting, _radix
+from skuad.metrics import _counting, _radix, _wide
 from skuad.metrics._counting import ThresholdCounter, ValueTable
 from skuad.metrics._keys import ordered_keys
 
@@ -23,7 +23,7 @@ def numbers(dtype, n, rng):
         values = bits.view(dtype).ravel()
         values = values[np.isfinite(values)]
         special = np.array([0.0, -0.0, np.finfo(dtype).smallest_subnormal, 1, -1, 0.5])
-        near = 1 + np.arange(-5, 5) * np.finfo(dtype).eps
+        near = 1 + np.arange(-5, 5) * np.finfo(dtype).eps  # equal if rounded
         pool = np.concatenate([values[:50], special.astype(dtype), near.astype(dtype)])
     else:
         info = np.iinfo(dtype)
@@ -59,6 +59,7 @@ def test_counts_equal_brute_force(dtype, block, held, table, seed, sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_counting, "_BLOCK", block)
         patch.setattr(_radix, "_HELD", held)
+        patch.setattr(_wide, "_HELD", held)
         patch.setattr(_radix, "_TABLE_SIZE", table)
         thresholds = np.unique(numbers(dtype, 20, rng))
         counter = ThresholdCounter(thresholds)
