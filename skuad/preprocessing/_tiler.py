@@ -227,9 +227,11 @@ class Tiler(ImageTransformer):
         if images.kind == "lazy":
             return images.data.then(cut)
         stacks = []
-        for index, image in enumerate(images):
-            keep = np.ndim(images.data[index])
-            stacks.append(cut(image[:, :, 0] if keep == 2 else image))
+        for index, image in enumerate(images.data):
+            try:
+                stacks.append(cut(image))
+            except ValueError as error:
+                raise ValueError(f"{images.describe(index)}: {error}") from error
         return stacks
 
     def inverse_transform(self, X, *, reduce="blend"):
@@ -290,6 +292,7 @@ class Tiler(ImageTransformer):
 
 
 def _cut(image, *, tile, stride, pad_mode, n_channels=None):
+    image = np.asarray(image)
     shape = check_image(image, n_channels=n_channels).shape[:2]
     coords = list(iter_tile_coords(*shape, tile=tile, stride=stride))
     tiles = [
