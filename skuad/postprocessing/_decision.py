@@ -36,7 +36,8 @@ def clean_mask(mask, *, min_area=0, closing=0, fill_holes=False) -> np.ndarray:
     if closing:
         # The frame keeps the closing from eating regions at the border.
         frame = [(closing, closing)] * 2
-        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (closing + 1, closing + 1))
+        side = closing + 1 + closing % 2  # odd, so that nothing is shifted
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         padded = np.pad(mask, frame).astype(np.uint8)
         closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)
         mask = closed[closing:-closing, closing:-closing] > 0
