@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager
+from threading import Event, Thread
 
 # How the library names its options, and how the command line does.
 _IN_SHELL_TERMS = (
@@ -46,6 +47,11 @@ def error_line(error: BaseException) -> str:
     return f"unexpected {name}: {one_line(error)} (-v shows where)"
 
 
+def _refresh(bar, finished):
+    while not finished.wait(0.5):
+        bar.refresh()
+
+
 class Console:
     """Prints, in one style.
 
@@ -80,7 +86,7 @@ class Console:
         """Print a warning."""
         self.tell(f"warning: {text}")
 
-    def progress(self, iterable=None, *, total=None, what="", unit="image"):
+    def progress(self, iterable=None, *, total=None, what="", unit="image", **layout):
         """Make a progress bar, which shows on a terminal only.
 
         Parameters
@@ -93,6 +99,8 @@ class Console:
             What is being done.
         unit : str
             What is counted.
+        **layout
+            Further options of tqdm.
 
         Returns
         -------
@@ -108,7 +116,35 @@ class Console:
             leave=False,
             dynamic_ncols=True,
             disable=self.quiet or not sys.stderr.isatty(),
+            **layout,
         )
+
+    @contextmanager
+    def activity(self, what):
+        """Show that something of unknown length goes on: a count and a clock.
+
+        Parameters
+        ----------
+        what : str
+            What is being done.
+
+        Yields
+        ------
+        callable
+            To be called whenever an image was read.
+        """
+        layout = "{desc}: {n_fmt} images read, {elapsed} elapsed"
+        with self.progress(what=what, bar_format=layout) as bar:
+            finished = Event()
+            clock = Thread(target=_refresh, args=(bar, finished), daemon=True)
+            if not bar.disable:
+                clock.start()
+            try:
+                yield bar.update
+            finally:
+                finished.set()
+                if clock.is_alive():
+                    clock.join()
 
     @contextmanager
     def warnings_in_one_line(self):

@@ -32,12 +32,11 @@ def run(args, console) -> int:
     score_all(
         categories, args, console, data={"name": "make_defect_images"}, first="texture"
     )
-    kind = next(kind for kind in first.kinds if kind != "good")
     console.say()
     console.say("Next, run a fitted detector on images:")
     console.say(
         f"  skuad infer {_join(args.out, 'models', first.name + '.joblib')} "
-        f"{_join(folder, first.name, 'test', kind)} --out {_join(args.out, 'try')}"
+        f"{_join(folder, first.name, 'test', first.kinds[-1])} --out {_join(args.out, 'try')}"
     )
     console.say("or fit one on your own:")
     console.say("  skuad fit folder/of/good/images --out my.joblib")

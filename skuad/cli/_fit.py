@@ -42,7 +42,7 @@ def supported_rate(n_images, rate) -> str:
     )
 
 
-def fit_on_files(estimator, paths, *, console, n_jobs=None):
+def fit_on_files(estimator, paths, *, console, n_jobs=None, what="fitting"):
     """Fit an estimator on image files, with a count of the images that were read.
 
     Returns
@@ -60,10 +60,10 @@ def fit_on_files(estimator, paths, *, console, n_jobs=None):
             f"{len(paths)} good image(s), but a threshold takes 2 or more, and a "
             f"false-alarm rate of 1 % takes {images_needed(0.01)}: give more"
         )
-    # Images are read more than once where not all patches fit in memory, so the number
-    # of readings is known only at the end.
-    with console.progress(what="fitting", unit="reading") as progress:
-        images = ImageSequence(paths).then(_Counter(progress))
+    # Images are read more than once where not all patches fit in memory, so how many
+    # readings there will be is not known.
+    with console.activity(what) as count:
+        images = ImageSequence(paths).then(_Counter(count))
         with _jobs(n_jobs):
             estimator.fit(images)
     return estimator
@@ -81,13 +81,13 @@ def _jobs(n_jobs):
 class _Counter:
     """A step that counts images and changes nothing; it does not count elsewhere."""
 
-    def __init__(self, progress):
-        self._progress = progress
+    def __init__(self, count):
+        self._count = count
 
     def __call__(self, image):
-        if self._progress is not None:
-            self._progress.update()
+        if self._count is not None:
+            self._count()
         return image
 
     def __getstate__(self):
-        return {"_progress": None}
+        return {"_count": None}

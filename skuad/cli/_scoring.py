@@ -67,7 +67,8 @@ def score_category(estimator, category, *, out, predictions, overview, n_jobs, c
         As `results.json` has it, see `skuad.cli._results`.
     """
     begun = time.perf_counter()
-    fit_on_files(estimator, category.train, console=console, n_jobs=n_jobs)
+    what = f"{category.name}: fitting"
+    fit_on_files(estimator, category.train, console=console, n_jobs=n_jobs, what=what)
     fit_seconds = time.perf_counter() - begun
     model = os.path.join(out, "models", f"{category.name}.joblib")
     os.makedirs(os.path.dirname(model), exist_ok=True)
@@ -79,7 +80,9 @@ def score_category(estimator, category, *, out, predictions, overview, n_jobs, c
     done, scores, n_failed, seconds = [], [], 0, 0.0
     with (
         MapFile(out) as maps,
-        console.progress(total=len(category.test), what=category.name) as progress,
+        console.progress(
+            total=len(category.test), what=f"{category.name}: scoring"
+        ) as progress,
     ):
         for detection in detect_each(estimator, category.test, console):
             index = detection.index

@@ -1,6 +1,7 @@
 """Detection image by image: one that fails does not stop the others."""
 
 import os
+import re
 import time
 import traceback
 from collections.abc import Iterator
@@ -105,6 +106,12 @@ def detect_each(estimator, paths, console) -> Iterator[Detection]:
             if console.verbose:
                 traceback.print_exc()
             seconds = time.perf_counter() - begun
-            fault = error_line(error)
+            fault = _without_path(error_line(error), paths[index])
             yield Detection(index, paths[index], None, None, seconds, fault)
             index, size = index + 1, _CHUNK
+
+
+def _without_path(fault, path):
+    """Leave out of a message the image it is about, which stands beside it."""
+    name = re.escape(path)
+    return re.sub(rf"^(image \d+ \({name}\)(: |, )|Cannot read '{name}': )+", "", fault)
