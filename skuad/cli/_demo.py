@@ -33,11 +33,10 @@ def run(args, console) -> int:
         categories, args, console, data={"name": "make_defect_images"}, first="texture"
     )
     console.say()
+    model = _join(args.out, "models", f"{first.name}.joblib")
+    images = _join(folder, first.name, "test", first.kinds[-1])
     console.say("Next, run a fitted detector on images:")
-    console.say(
-        f"  skuad infer {_join(args.out, 'models', first.name + '.joblib')} "
-        f"{_join(folder, first.name, 'test', first.kinds[-1])} --out {_join(args.out, 'try')}"
-    )
+    console.say(f"  skuad infer {model} {images} --out {_join(args.out, 'try')}")
     console.say("or fit one on your own:")
     console.say("  skuad fit folder/of/good/images --out my.joblib")
     return 0

@@ -73,14 +73,14 @@ class Pictures:
 def color_scale(threshold, first_map) -> tuple[float, float]:
     """Choose the values of no and of full heat for a set of images.
 
-    Heat begins at 0.4 times the threshold, above most pixels of good images, and is
-    full at 1.4 times: one file gives the same colours in every run. If the threshold is
+    Heat begins at half the threshold, above most pixels of good images, and is full
+    at 1.3 times: one file gives the same colours in every run. If the threshold is
     not positive, heat begins at the first map's median; without a threshold, the first
     map's highest value takes its place.
     """
     middle = float(first_map.max()) if threshold is None else threshold
     if middle > 0:
-        return 0.4 * middle, 1.4 * middle
+        return 0.5 * middle, 1.3 * middle
     low = min(float(np.median(first_map)), middle - 1)
     return low, 1.5 * middle - 0.5 * low
 
