@@ -32,9 +32,16 @@ def run(args, console) -> int:
     score_all(
         categories, args, console, data={"name": "make_defect_images"}, first="texture"
     )
-    console.say()
+    if any(texture in TINTS for texture in textures):
+        console.say()
+        console.say(
+            f"The thresholds aim at {args.false_alarm_rate:.0%} false alarms on images "
+            "like those learnt from;\nthe test images of a photograph come from another "
+            "part of it."
+        )
     model = _join(args.out, "models", f"{first.name}.joblib")
     images = _join(folder, first.name, "test", first.kinds[-1])
+    console.say()
     console.say("Next, run a fitted detector on images:")
     console.say(f"  skuad infer {model} {images} --out {_join(args.out, 'try')}")
     console.say("or fit one on your own:")

@@ -6,8 +6,10 @@ import joblib
 import numpy as np
 import pytest
 
+from skuad.cli._pictures import Pictures, color_scale
 from skuad.cli._results import mean_of, table
 from skuad.cli._scoring import MapFile
+from skuad.cli._stream import Detection
 from skuad.datasets import load_mvtec_ad, make_defect_images
 from skuad.detectors import PatchKNN
 from skuad.io import read_image, read_mask, write_image
@@ -184,9 +186,6 @@ def test_demo_knows_its_textures(fails, tmp_path):
 
 
 def test_large_images_are_shrunk_on_pictures_and_no_peak_is_lost(tmp_path):
-    from skuad.cli._pictures import Pictures
-    from skuad.cli._stream import Detection
-
     path = str(tmp_path / "large.png")
     write_image(path, np.full((3000, 1500), 90, np.uint8))
     anomaly_map = np.zeros((3000, 1500), np.float32)
@@ -239,3 +238,17 @@ def test_table_and_mean():
         *("a", "0.900", "-", "-", "10.0", "1.5", "1", "of", "10", "3", "of", "4")
     ]
     assert lines[-1].split()[:4] == ["mean", "0.800", "-", "0.500"]
+
+
+@pytest.mark.parametrize("threshold", [4.0, 0.0, -3.0, None])
+def test_the_threshold_lies_inside_the_colour_scale(threshold):
+    first_map = np.linspace(-9, 2, 12, dtype=np.float32).reshape(3, 4)
+    low, high = color_scale(threshold, first_map)
+    assert low < (2.0 if threshold is None else threshold) < high
+    if threshold == 4.0:  # one file, the same colours in every run
+        assert color_scale(threshold, first_map + 1) == (low, high)
+
+
+def test_no_colour_scale_for_a_constant_map_is_no_error():
+    low, high = color_scale(None, np.zeros((3, 4), np.float32))
+    assert low < high
