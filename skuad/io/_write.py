@@ -8,7 +8,7 @@ import cv2
 import joblib
 import numpy as np
 
-from skuad.io._read import IMAGE_SUFFIXES
+from skuad.io._find import IMAGE_SUFFIXES
 
 _DEEP = {".png": (np.uint16,), ".tif": (np.uint16, np.float32)}
 _DEEP[".tiff"] = _DEEP[".tif"]

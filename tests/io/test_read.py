@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from skuad.io._formats import read_header
-from skuad.io._read import IMAGE_SUFFIXES, find_images, read_image, select_readable
+from skuad.io import IMAGE_SUFFIXES, find_images, read_image, select_readable
 
 ORIENTATIONS = range(1, 9)
 
