@@ -36,8 +36,8 @@ def run(args, console) -> int:
         console.say()
         console.say(
             f"The thresholds aim at {args.false_alarm_rate:.0%} false alarms on images "
-            "like those learnt from;\nthe test images of a photograph come from another "
-            "part of it."
+            "like those learnt from;\nthe test images of a photograph come from "
+            "another part of it."
         )
     model = _join(args.out, "models", f"{first.name}.joblib")
     images = _join(folder, first.name, "test", first.kinds[-1])

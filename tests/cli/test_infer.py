@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skuad.base import detect
-from skuad.cli._files import output_names
-from skuad.cli._model import with_tiles
+from skuad.cli._files import list_images, output_names
+from skuad.cli._model import threshold_of, with_tiles
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
 from skuad.io import find_images, read_image, write_image
 from skuad.preprocessing import GrayWorld
@@ -250,6 +250,8 @@ def test_with_tiles_equals_a_tiled_detector(wrap, roi, good, test_images):
         np.testing.assert_array_equal(found, expected)
         assert score == its_score
     assert [score for _, score in detect(estimator, paths)] == before
+    assert threshold_of(tiled) is None
+    assert threshold_of(estimator) is not None
 
 
 def test_a_new_threshold_without_tiles(run, model, good, test_images, tmp_path):
@@ -329,6 +331,21 @@ def test_the_output_is_checked_before_the_work(
 )
 def test_outputs_have_names_of_their_own(paths, names):
     assert output_names(paths) == [name.replace("/", os.sep) for name in names]
+
+
+def test_globs_take_images_only_and_every_file_counts_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/2.png", "b/10.JPG", "b/notes.txt", "b/c/3.tif", "plain"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = [path.replace(os.sep, "/") for path in list_images(["b/*"])]
+    assert sorted(found) == ["b/10.JPG", "b/2.png"]
+    assert len(list_images(["**/*"])) == 3
+    assert list_images(["plain", "./plain", "plain"]) == ["plain"]
+    assert [os.path.basename(path) for path in list_images(["b", "b/*"])] == [
+        "2.png",
+        "10.JPG",
+    ]
 
 
 class Eager(OutlierMixin, TransformerMixin, BaseEstimator):
