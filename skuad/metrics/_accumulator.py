@@ -221,9 +221,9 @@ class _PixelStore:
 
     def count_into(self, recorder):
         for (_, is_good), table in self._tables.items():
-            recorder.count_table(table, is_good)
+            recorder.counter(is_good).add_table(table)
         for values, is_good in self._arrays:
-            recorder.count_values(values, is_good)
+            recorder.counter(is_good).add(values)
 
 
 def map_metrics(

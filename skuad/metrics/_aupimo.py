@@ -105,7 +105,7 @@ def aupimo_per_image(evidence, limits, divisor):
         warn_undefined("AUPIMO", missing)
         return scores
     lower, upper = limits
-    rate = np.maximum(evidence.good_at_least / evidence.n_good, lower)
+    rate = np.maximum(evidence.good_at_least() / evidence.n_good, lower)
     found = np.maximum(np.log(upper / rate) / divisor, 0)[evidence.groups]
     images = evidence.anomalies.pixel_images()
     total = np.bincount(images, weights=found, minlength=len(scores))

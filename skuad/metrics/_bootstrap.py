@@ -1,6 +1,6 @@
 """Resampling images, from counts per image."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,39 +11,6 @@ from skuad.metrics._levels import Levels
 _N_CELLS = 1024
 # Resamples at a time.
 _BLOCK = 64
-
-
-@dataclass(frozen=True)
-class ImageCounts:
-    """What lies where among cells of the score, image by image.
-
-    A cell is a run of neighbouring levels, which a resample takes as one tie; with a
-    single level to each cell nothing is lost.
-
-    Parameters
-    ----------
-    levels : Levels
-        With fields of shape (n_images, n_cells) and (n_images,).
-    """
-
-    levels: Levels
-
-    def resampled(self, weights):
-        """Return the levels of resamples, each image counted as often as drawn.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (n_resamples, n_images)
-        """
-        fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
-        sums = {name: weights @ getattr(self.levels, name) for name in fields}
-        return replace(self.levels, **sums)
-
-    def of_images(self, index):
-        """Return the counts of some images."""
-        fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
-        parts = {name: getattr(self.levels, name)[index] for name in fields}
-        return ImageCounts(replace(self.levels, **parts))
 
 
 def choose_cells(all_levels, n_scores):
@@ -92,7 +59,10 @@ def count_images(scores, first, images, anomalies, groups):
 
     Returns
     -------
-    counts : ImageCounts
+    levels : Levels
+        With fields of shape (n_images, n_cells) and (n_images,), in floats. A cell is a
+        run of neighbouring scores that are taken as one tie; with a single score to
+        each cell nothing is lost.
     """
     n_images, n_cells = len(images), len(first)
     shape = n_images, n_cells
@@ -125,7 +95,7 @@ def count_images(scores, first, images, anomalies, groups):
         at_least=at_least,
         n_normal=n_normal,
     )
-    return ImageCounts(levels)
+    return map_fields(levels, lambda field: field.astype(np.float64))
 
 
 def draw(strata, n_resamples, rng):
@@ -150,18 +120,32 @@ def draw(strata, n_resamples, rng):
     return weights
 
 
-def resample_values(counts, weights, value):
-    """Return a metric's value for every resample.
+def resample_values(levels, weights, metrics):
+    """Return the values of metrics for every resample.
 
     Parameters
     ----------
-    counts : ImageCounts
+    levels : Levels
+        Of each image, as `count_images` returns them.
     weights : ndarray of shape (n_resamples, n_images)
-    value : callable
-        From levels to the metric.
+    metrics : list of callable
+        From levels to a value.
+
+    Returns
+    -------
+    values : ndarray of shape (n_metrics, n_resamples)
+        nan where the metric is not defined for a resample.
     """
-    parts = []
+    values = np.empty((len(metrics), len(weights)))
     for start in range(0, len(weights), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        resampled = map_fields(levels, lambda field: weights[block] @ field)  # noqa: B023
         with np.errstate(invalid="ignore", divide="ignore"):
-            parts.append(value(counts.resampled(weights[start : start + _BLOCK])))
-    return np.concatenate(parts)
+            values[:, block] = [metric(resampled) for metric in metrics]
+    return values
+
+
+def map_fields(levels, function):
+    """Return levels with a function applied to all counts of images."""
+    fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
+    return replace(levels, **{name: function(getattr(levels, name)) for name in fields})

@@ -12,9 +12,10 @@ from skuad.metrics._bootstrap import (
     choose_cells,
     count_images,
     draw,
+    map_fields,
     resample_values,
 )
-from skuad.metrics._evidence import PixelCounter, make_levels
+from skuad.metrics._evidence import GOOD, REST
 from skuad.metrics._image import check_scores
 from skuad.metrics._levels import mid_ranks, partial_areas, precisions
 from skuad.metrics._pixel import is_defined
@@ -188,88 +189,72 @@ class _Table:
 
     def __init__(self, samples, types, metrics):
         self._samples, self._metrics = samples, metrics
-        separate = any(metric.kind == "aupimo" for metric in metrics)
-        self._evidence = collect_evidence(samples, separate_good=separate)
-        is_good = np.array([good is True for good in self._evidence.is_good])
-        self._known = np.array([good is not None for good in self._evidence.is_good])
-        self._types = _check_types(types, is_good)
-        self._strata = np.where(is_good, "", self._types)
+        types = _check_types(types, len(samples))
+        self._evidence = collect_evidence(samples, separate_good=True, strata=types)
+        is_good = np.equal(self._evidence.is_good, True)
+        self._known = np.not_equal(self._evidence.is_good, None)
         self._groups = {"all": self._known}
-        for name in np.unique(self._types[~is_good & self._known]):
-            if types is not None:
-                self._groups[str(name)] = self._known & (
-                    is_good | (self._strata == name)
-                )
-        self._levels = self._levels_of_groups()
+        if types is None:
+            types = np.full(len(samples), REST)
+        else:
+            names = np.unique(types[self._known & ~is_good])
+            if np.isin(names, ("all", GOOD)).any():
+                raise ValueError("A type is 'all' or empty; call it something else.")
+            for name in names:
+                members = is_good | (types == name)
+                self._groups[str(name)] = self._known & members
+        self._strata = np.where(is_good, GOOD, types)
 
     def estimates(self, n_resamples, confidence_level, seed):
         """Yield the name of every group with its estimates."""
-        counts = self._count_images() if n_resamples else None
-        tail = (1 - confidence_level) / 2
+        levels = {name: self._levels(name) for name in self._groups}
+        strata = np.where(self._known, self._strata, "\0")  # the unknown count nowhere
+        drawn = draw(strata, n_resamples, np.random.default_rng(seed))
+        counts = self._count_images(levels.values()) if n_resamples else None
         per_image = self._aupimo()
-        rng = np.random.default_rng(seed)
-        drawn = draw(np.where(self._known, self._strata, "\0"), n_resamples, rng)
+        tail = (1 - confidence_level) / 2
         for name, group in self._groups.items():
-            levels, _ = self._levels[name]
-            index = np.flatnonzero(group)
-            estimates = {}
-            for metric in self._metrics:
-                weights = drawn[:, index]
-                if metric.kind == "aupimo":
-                    value, resampled = _mean(per_image[index], weights)
-                elif not is_defined(levels, f"{metric.title} of {name}"):
-                    value, resampled = np.nan, np.empty(0)
-                else:
-                    value = metric.value(levels)
-                    resampled = np.empty(0)
-                    if n_resamples:
-                        resampled = resample_values(
-                            counts.of_images(index), weights, metric.value
-                        )
-                estimates[metric.name] = _estimate(value, resampled, tail)
-            yield name, estimates
-
-    def _levels_of_groups(self):
-        """Return the levels of every group and where their scores are among all."""
-        evidence, samples = self._evidence, self._samples
-        if len(self._groups) == 1:
-            places = np.arange(len(evidence.levels.scores))
-            return {"all": (evidence.levels, places)}
-        scores = evidence.levels.scores
-        counters = {name: PixelCounter(scores) for name in np.unique(self._strata)}
-        for index in np.flatnonzero(self._known):
-            counter = counters[self._strata[index]]
-            counter.add(samples.maps[index], samples.ignored(index))
-        counts = {name: counter.counts() for name, counter in counters.items()}
-        owner = evidence.anomalies.pixel_images()
-        all_levels = {}
-        for name, group in self._groups.items():
-            members = np.unique(self._strata[group])
-            summed = sum(np.stack(counts[member]) for member in members)
-            n_pixels = sum(counters[member].n_pixels for member in members)
-            kept = group[owner]
-            levels = make_levels(
-                evidence.anomalies.take(kept),
-                scores,
-                evidence.groups[kept],
-                summed,
-                n_pixels,
+            weights = drawn[:, group]
+            values, resampled = {}, {}
+            if per_image is not None:
+                values["aupimo"], resampled["aupimo"] = _mean(per_image[group], weights)
+            defined = [
+                metric
+                for metric in self._metrics
+                if metric.kind != "aupimo"
+                and is_defined(levels[name], f"{metric.title} of {name}")
+            ]
+            for metric in defined:
+                values[metric.name] = metric.value(levels[name])
+            if n_resamples and defined:
+                of_group = map_fields(counts, lambda field: field[group])  # noqa: B023
+                found = resample_values(of_group, weights, [m.value for m in defined])
+                resampled |= zip([m.name for m in defined], found, strict=True)
+            yield (
+                name,
+                {
+                    m.name: _estimate(values.get(m.name), resampled.get(m.name), tail)
+                    for m in self._metrics
+                },
             )
-            all_levels[name] = levels.nonzero()
-        return all_levels
 
-    def _count_images(self):
+    def _levels(self, name):
+        if len(self._groups) == 1:
+            return self._evidence.levels
+        group = self._groups[name]
+        return self._evidence.levels_of(group, np.unique(self._strata[group]))
+
+    def _count_images(self, all_levels):
         samples, evidence = self._samples, self._evidence
         scores = evidence.levels.scores
-        first = choose_cells(list(self._levels.values()), len(scores))
+        first = choose_cells([levels.nonzero() for levels in all_levels], len(scores))
         images = _CountedPixels(samples, self._known)
         return count_images(scores, first, images, evidence.anomalies, evidence.groups)
 
     def _aupimo(self):
         if not any(metric.kind == "aupimo" for metric in self._metrics):
             return None
-        lower, upper = FPR_BOUNDS
-        return aupimo_per_image(self._evidence, FPR_BOUNDS, np.log(upper / lower))
+        return _per_image(parse_metrics("aupimo")[0], self._evidence)
 
 
 class _CountedPixels:
@@ -313,29 +298,29 @@ def _per_image(metric, evidence):
     return np.divide(total, weight, out=values, where=weight > 0)
 
 
-def _check_types(types, is_good):
+def _check_types(types, n_images):
     if types is None:
-        return np.where(is_good, "", "all").astype(str)
+        return None
     types = np.asarray(list(types)).astype(str)
-    if types.shape != is_good.shape:
-        raise ValueError(f"types has {len(types)} entries for {len(is_good)} images.")
-    if np.isin(types[~is_good], ("all", "")).any():
-        raise ValueError("A type of defect is 'all' or empty; call it something else.")
+    if types.shape != (n_images,):
+        raise ValueError(f"types has {len(types)} entries for {n_images} images.")
     return types
 
 
 def _mean(values, weights):
     defined = np.isfinite(values)
     if not defined.any():
-        return np.nan, np.empty(0)
+        return None, None
     values, weights = values[defined], weights[:, defined]
     with np.errstate(invalid="ignore"):
         return values.mean(), weights @ values / weights.sum(axis=1)
 
 
 def _estimate(value, resampled, tail):
-    resampled = resampled[np.isfinite(resampled)]
-    if not len(resampled):
-        return Estimate(float(value), np.nan, np.nan)
+    value = np.nan if value is None else float(value)
+    if resampled is not None:
+        resampled = resampled[np.isfinite(resampled)]
+    if resampled is None or not len(resampled):
+        return Estimate(value, np.nan, np.nan)
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Estimate(float(value), float(low), float(high))
+    return Estimate(value, float(low), float(high))

@@ -13,6 +13,9 @@ from skuad.metrics._levels import Levels
 from skuad.metrics._regions import label_regions
 from skuad.metrics._targets import UNKNOWN
 
+#: The stratum of good images, and that of all others.
+GOOD, REST = "", "rest"
+
 
 @dataclass(frozen=True)
 class Anomalies:
@@ -201,18 +204,40 @@ class Evidence:
     levels : Levels
     is_good : list of (bool or None)
         Whether an image has no anomalous pixel; None where nobody knows.
-    good_at_least : ndarray of shape (m,), or None
-        Number of pixels of good images that score >= each score, if counted.
-    n_good : int
-        Number of pixels of good images, if counted.
+    counters : dict of str to PixelCounter
+        The pixels of each stratum of images; the good images are one, ``""``.
     """
 
     anomalies: Anomalies
     groups: np.ndarray
     levels: Levels
     is_good: list
-    good_at_least: np.ndarray | None = None
-    n_good: int = 0
+    counters: dict
+
+    @property
+    def n_good(self):
+        """Number of pixels of good images."""
+        return self.counters[GOOD].n_pixels
+
+    def good_at_least(self):
+        """Count the pixels of good images that score >= each score."""
+        return self.counters[GOOD].counts()[1]
+
+    def levels_of(self, wanted, strata):
+        """Return the levels of some images, which make up some strata.
+
+        Parameters
+        ----------
+        wanted : ndarray of shape (n_images,), dtype bool
+        strata : iterable of str
+        """
+        kept = wanted[self.anomalies.pixel_images()]
+        return _sum_levels(
+            self.anomalies.take(kept),
+            self.levels.scores,
+            self.groups[kept],
+            [self.counters[stratum] for stratum in strata],
+        )
 
 
 class PixelRecorder:
@@ -221,13 +246,13 @@ class PixelRecorder:
     Parameters
     ----------
     separate_good : bool, default=False
-        Whether to count the pixels of good images apart as well.
+        Whether to count the pixels of good images apart.
     """
 
     def __init__(self, separate_good=False):
         self.is_good = []
-        self._gatherer = AnomalyGatherer()
         self._separate_good = separate_good
+        self._gatherer = AnomalyGatherer()
 
     def gather(self, values, mask, ignored):
         """First pass: take in an image; `mask` is None for good, -1 for unknown."""
@@ -239,40 +264,35 @@ class PixelRecorder:
     def start_counting(self):
         """End the first pass."""
         self.anomalies = self._gatherer.finish()
-        scores, self._groups = group_scores(self.anomalies.scores)
-        self._rest, self._good = PixelCounter(scores), PixelCounter(scores)
+        self._scores, self._groups = group_scores(self.anomalies.scores)
+        self._counters = {}
+        self.counter(is_good=True)
 
-    def count(self, index, values, ignored):
+    def count(self, index, values, ignored, stratum=REST):
         """Second pass: count the pixels of an image."""
         if self.is_good[index] is not None:
-            self._counter(self.is_good[index]).add(values, ignored)
+            self.counter(self.is_good[index], stratum).add(values, ignored)
 
-    def count_values(self, values, is_good):
-        """Second pass: count pixels of good images, or of others."""
-        self._counter(is_good).add(values)
-
-    def count_table(self, table, is_good):
-        """Second pass: count the pixels of good images, or of others, in a table."""
-        self._counter(is_good).add_table(table)
+    def counter(self, is_good, stratum=REST):
+        """Return the counter of good images, or of the stratum of others."""
+        name = GOOD if is_good and self._separate_good else stratum
+        if name not in self._counters:
+            self._counters[name] = PixelCounter(self._scores)
+        return self._counters[name]
 
     def finish(self):
         """Return the evidence."""
-        good, rest = self._good.counts(), self._rest.counts()
-        levels = make_levels(
-            self.anomalies,
-            self._rest.scores,
-            self._groups,
-            (good[0] + rest[0], good[1] + rest[1]),
-            self._good.n_pixels + self._rest.n_pixels,
+        levels = _sum_levels(
+            self.anomalies, self._scores, self._groups, self._counters.values()
         )
         return Evidence(
-            self.anomalies,
-            self._groups,
-            levels,
-            self.is_good,
-            good[1] if self._separate_good else None,
-            self._good.n_pixels,
+            self.anomalies, self._groups, levels, self.is_good, self._counters
         )
 
-    def _counter(self, is_good):
-        return self._good if is_good and self._separate_good else self._rest
+
+def _sum_levels(anomalies, scores, groups, counters):
+    counts = np.zeros((2, len(scores)), np.int64)
+    for counter in counters:
+        counts += counter.counts()
+    n_pixels = sum(counter.n_pixels for counter in counters)
+    return make_levels(anomalies, scores, groups, counts, n_pixels)

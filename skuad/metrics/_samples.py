@@ -1,6 +1,6 @@
 """Masks, maps and ignored pixels, side by side."""
 
-from skuad.metrics._evidence import PixelRecorder
+from skuad.metrics._evidence import REST, PixelRecorder
 from skuad.metrics._maps import Maps
 from skuad.metrics._targets import UNKNOWN, ignored_from, masks_from, warn_unknown
 
@@ -40,14 +40,16 @@ class Samples:
         return ignored_at(self._ignored, index, self.maps)
 
 
-def collect_evidence(samples, *, separate_good=False):
+def collect_evidence(samples, *, separate_good=False, strata=None):
     """Pass over samples twice.
 
     Parameters
     ----------
     samples : Samples
     separate_good : bool, default=False
-        Whether to count the pixels of good images apart as well.
+        Whether to count the pixels of good images apart.
+    strata : sequence of str, default=None
+        What to count the pixels of each of the other images with.
 
     Returns
     -------
@@ -55,7 +57,9 @@ def collect_evidence(samples, *, separate_good=False):
     """
     recorder = gather(samples, separate_good=separate_good)
     for index in range(len(samples)):
-        recorder.count(index, samples.maps.finite(index), samples.ignored(index))
+        stratum = REST if strata is None else strata[index]
+        values, ignored = samples.maps.finite(index), samples.ignored(index)
+        recorder.count(index, values, ignored, stratum)
     return recorder.finish()
 
 

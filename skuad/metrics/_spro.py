@@ -1,5 +1,6 @@
 """Saturated per-region overlap, for defects whose whole area need not be found."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
@@ -58,6 +59,11 @@ def au_spro_score(channels, maps, *, saturation, max_fpr=0.05, ignore=None):
         If lengths or shapes differ, a map contains NaN or infinity, or `saturation`
         does not say the area of some channel.
 
+    Warns
+    -----
+    UserWarning
+        As `saturation_areas` does.
+
     See Also
     --------
     saturation_areas : The areas that follow from a rule.
@@ -96,6 +102,7 @@ def au_spro_score(channels, maps, *, saturation, max_fpr=0.05, ignore=None):
         areas = rule.areas(index, masks, values)
         ignored = ignored_at(ignore, index, maps)
         gatherer.add(maps[index], masks, areas, ignored, index)
+    rule.warn()
     anomalies = gatherer.finish()
     distinct, groups = group_scores(anomalies.scores)
     counter = PixelCounter(distinct)
@@ -131,6 +138,12 @@ def saturation_areas(channels, saturation):
     ValueError
         If no entry has the value of some channel, or a threshold is out of range.
 
+    Warns
+    -----
+    UserWarning
+        If an absolute threshold of a list of dicts exceeds the area of a defect, which
+        then has to be found in full: once, with the number of such defects.
+
     Examples
     --------
     >>> import numpy as np
@@ -147,6 +160,7 @@ def saturation_areas(channels, saturation):
     for index, entry in enumerate(channels):
         masks, values = read_channels(entry, f"channels[{index}]")
         areas.append(rule.areas(index, masks, values))
+    rule.warn()
     return areas
 
 
@@ -168,6 +182,7 @@ class _Rule:
 
     def __init__(self, saturation, n_images):
         self._entries = self._areas = None
+        self._exceeded = []
         self._threshold = saturation
         if isinstance(saturation, Real):
             _check_threshold(saturation, not isinstance(saturation, Integral))
@@ -193,6 +208,11 @@ class _Rule:
             thresholds = [(int(area), False) for area in given]
         elif self._entries is not None:
             thresholds = [self._entry(index, value) for value in values]
+            self._exceeded += [
+                f"channels[{index}]: {threshold} > {size}"
+                for size, (threshold, relative) in zip(sizes, thresholds, strict=True)
+                if not relative and threshold > size
+            ]
         else:
             relative = not isinstance(self._threshold, Integral)
             thresholds = [(self._threshold, relative)] * len(masks)
@@ -200,6 +220,18 @@ class _Rule:
             _area(size, *threshold)
             for size, threshold in zip(sizes, thresholds, strict=True)
         ]
+
+    def warn(self):
+        """Warn once of the defects that are smaller than their saturation area."""
+        if self._exceeded:
+            shown = "; ".join(self._exceeded[:5])
+            more = "; ..." if len(self._exceeded) > 5 else ""
+            warnings.warn(
+                f"The saturation threshold of {len(self._exceeded)} defect(s) exceeds "
+                f"their area, in pixels: {shown}{more}. The area is taken in its place.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _entry(self, index, value):
         if value not in self._entries:

@@ -86,6 +86,15 @@ def test_by_type_equals_the_metric_of_the_subset(data):
             assert np.isnan(group[metric].low) and np.isnan(group[metric].high)
 
 
+@pytest.mark.parametrize("word", ["", "all", "scratch"])
+def test_the_type_of_a_good_image_is_not_used(data, word):
+    maps, masks, types = data
+    named = np.where(types == "good", word, types)
+    run = {"metrics": "aupro", "n_resamples": 9, "random_state": 0}
+    estimates = metrics_by_type(masks, maps, list(named), **run)
+    assert estimates == metrics_by_type(masks, maps, types, **run)
+
+
 def test_without_types_all_images_are_one_group(data):
     maps, masks, _ = data
     estimates = metrics_by_type(masks, maps, metrics="aupro", n_resamples=50)

@@ -95,7 +95,12 @@ def test_saturation_areas_follow_the_rules_of_loco():
         "",
     ]
     # Relative areas are rounded down, and none exceeds the defect or is empty.
-    assert saturation_areas(channels, LOCO) == [[6, 3], [], [4, 1], []]
+    with pytest.warns(UserWarning, match=r"1 defect.*channels\[2\]: 6 > 4") as record:
+        assert saturation_areas(channels, LOCO) == [[6, 3], [], [4, 1], []]
+    assert len(record) == 1 and record[0].filename == __file__
+    with pytest.warns(UserWarning, match="1 defect") as record:
+        au_spro_score(channels, np.zeros((4, 5, 5)), saturation=LOCO)
+    assert len(record) == 1 and record[0].filename == __file__
     assert saturation_areas(channels, 7) == [[7, 7], [], [4, 5], []]
     assert saturation_areas(channels, 0.5) == [[10, 5], [], [2, 2], []]
     assert saturation_areas(channels, 1.0) == [[20, 10], [], [4, 5], []]
