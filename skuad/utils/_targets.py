@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 
-def anomalous(y, n_samples: int) -> np.ndarray:
+def anomalous(y, n_samples: int, *, strict: bool = False) -> np.ndarray:
     """Return which images y marks as anomalous, without reading a mask file.
 
     Parameters
@@ -17,6 +17,9 @@ def anomalous(y, n_samples: int) -> np.ndarray:
         -1 (anomalous, extent unknown), or the path of a mask ('' for a good image).
     n_samples : int
         Number of images.
+    strict : bool, default=False
+        Whether labels other than +1 and -1, such as 0/1, are an error. Otherwise they
+        only warn, and mark no image.
 
     Returns
     -------
@@ -40,16 +43,17 @@ def anomalous(y, n_samples: int) -> np.ndarray:
         )
     if isinstance(y, np.ndarray) and y.dtype.kind not in "OUT" and y.ndim > 1:
         if y.shape[1:] == (1,):
-            return _from_labels(y.ravel())
+            return _from_labels(y.ravel(), strict)
         return y.reshape(n_samples, -1).any(axis=1)
     if all(
-        np.ndim(item) == 0 and isinstance(item, int | float | np.number) for item in y
+        np.ndim(item) == 0 and isinstance(item, int | float | np.number | np.bool_)
+        for item in y
     ):
-        return _from_labels(np.asarray(y))
+        return _from_labels(np.asarray(y), strict)
     return np.array([_is_anomalous(item) for item in y], bool)
 
 
-def _from_labels(labels):
+def _from_labels(labels, strict):
     values = set(np.unique(labels).tolist())
     if values <= {1, -1}:
         return labels == -1
@@ -57,6 +61,11 @@ def _from_labels(labels):
         raise ValueError(
             f"y has {int((labels == 0).sum())} targets of 0 (unknown): leave those images "
             "out; +1 is good and -1 anomalous"
+        )
+    if strict:
+        raise ValueError(
+            f"the labels in y are {sorted(values)[:5]}: code them as +1 (good) and -1 "
+            "(anomalous). From 0/1 labels: np.where(is_defect, -1, 1)"
         )
     warnings.warn(
         "y is not coded as +1 (good) and -1 (anomalous), so fit uses all images as good. "
