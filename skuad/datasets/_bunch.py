@@ -192,4 +192,4 @@ def _images_and_y(columns, return_X_y, as_frame):
 
 
 def _pandas():
-    return import_optional("pandas", extra="test", needed_by="as_frame=True")
+    return import_optional("pandas", extra="frame", needed_by="as_frame=True")

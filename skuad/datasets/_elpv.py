@@ -22,7 +22,7 @@ def load_elpv(
 ):
     """List the solar cells of ELPV [1]_: 2624 gray images with a defect probability.
 
-    The images come with the package elpv-dataset (``pip install elpv-dataset``, CC
+    The images come with the package elpv-dataset (``pip install "skuad[elpv]"``, CC
     BY-NC-SA 4.0). No image is opened. There are neither masks nor a split: see
     `skuad.model_selection` for splitters that train on good images.
 
@@ -104,7 +104,7 @@ def _installed():
     spec = find_spec("elpv_dataset")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(
-            "load_elpv() needs elpv-dataset: pip install elpv-dataset. Or give the "
+            'load_elpv() needs elpv-dataset: pip install "skuad[elpv]". Or give the '
             "folder of a copy as root"
         )
     return os.path.join(next(iter(spec.submodule_search_locations)), "data")

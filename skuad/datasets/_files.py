@@ -5,8 +5,7 @@ import os
 
 from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
 from skuad.datasets._names import did_you_mean
-from skuad.io import IMAGE_SUFFIXES, find_images
-from skuad.io._read import _natural_key
+from skuad.io import IMAGE_SUFFIXES, find_images, natural_key
 
 
 def check_root(root):
@@ -42,7 +41,7 @@ def subfolders(folder):
             # os.path.isdir, as entry.is_dir() raises on a link that points to itself.
             if not entry.name.startswith(".") and os.path.isdir(entry.path):
                 names.append(entry.name)
-    return sorted(names, key=_natural_key)
+    return sorted(names, key=natural_key)
 
 
 def good_first(names, good=("good",)):

@@ -43,7 +43,8 @@ def load_image_folder(
     root : str or PathLike
         The folder.
     category : str, default=None
-        A folder below `root` to list in its place; "all" lists every one of them.
+        A folder below `root` to list in its place; "all" lists every one that holds
+        images.
     good : str or sequence of str, default=None
         Names of the folders with good images, or their paths below `root`; "." stands
         for images directly in `root`. None for "good", "ok" and "normal". Upper and
@@ -85,8 +86,8 @@ def load_image_folder(
     FileNotFoundError, NotADirectoryError
         If `root` is not a folder.
     ValueError
-        If no good images are found, a given folder is not there, or images and masks do
-        not match.
+        If no good images are found (for "all": in any category, and all of those are
+        named), a given folder is not there, or images and masks do not match.
 
     Examples
     --------
@@ -107,12 +108,24 @@ def load_image_folder(
     else:
         check_name(category, subfolders(root), f"folder in {root!r}")
         folders = {category: os.path.join(root, category)}
-    parts = []
+    if category == "all":
+        folders = {name: f for name, f in folders.items() if any(_walk(f, f, set()))}
+    parts, faults = [], []
     for name, folder in folders.items():
-        found = _list_folder(folder, _names(good), _names(bad), masks)
+        try:
+            found = _list_folder(folder, _names(good), _names(bad), masks)
+        except _NoGoodImages as fault:
+            faults.append(str(fault))
+            continue
         for part in found:
             part.category = name
         parts += found
+    if category == "all" and not folders:
+        raise ValueError(f"no sub-folder of {root!r} holds images")
+    if len(faults) > 1:
+        raise ValueError("\n".join(["several categories lack good images:", *faults]))
+    if faults:
+        raise ValueError(faults[0])
     if split != "all":
         check_name(split, dict.fromkeys(["all", *(p.split for p in parts)]), "split")
         parts = [part for part in parts if part.split == split]
@@ -124,6 +137,10 @@ def load_image_folder(
         return_X_y=return_X_y,
         as_frame=as_frame,
     )
+
+
+class _NoGoodImages(ValueError):
+    """A folder without good images."""
 
 
 @dataclass
@@ -190,7 +207,7 @@ def _list_folder(root, good, bad, masks):
             )
     if not any(part.target == GOOD for _, part in parts):
         found = ", ".join(repr(each.path) for each in classes) or "no image at all"
-        raise ValueError(
+        raise _NoGoodImages(
             f"no good images in {root!r}: looked for folders named "
             f"{', '.join(map(repr, good or GOOD_NAMES))}; found {found}. Say which "
             "hold good images: good='...'"

@@ -8,7 +8,7 @@ from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
 from skuad.datasets._files import class_parts, require_folder
 from skuad.datasets._layout import Layout, load_layout
 from skuad.datasets._names import check_name
-from skuad.io._read import _natural_key
+from skuad.io import natural_key
 
 PROTOCOLS = ("1cls", "2cls_highshot", "2cls_fewshot")
 _COLUMNS = ["object", "split", "label", "image", "mask"]
@@ -105,7 +105,7 @@ def _list_parts(folder, split, protocol="1cls"):
     rows = [row for row in _read_csv(path) if row[:2] == [category, split]]
     if not rows:
         raise ValueError(f"{path!r} has no row for {category!r} and {split!r}")
-    rows.sort(key=lambda row: _natural_key(row[3]))
+    rows.sort(key=lambda row: natural_key(row[3]))
     present = {}  # one look into each folder is faster than one at each file
     lacking, parts = [], []
     for label, target in _LABELS.items():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skuad.io._read import find_images, read_image
+from skuad.io._find import find_images
+from skuad.io._read import read_image
 
 
 def read_mask(path, *, shape=None):

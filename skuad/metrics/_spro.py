@@ -228,7 +228,8 @@ class _Rule:
             more = "; ..." if len(self._exceeded) > 5 else ""
             warnings.warn(
                 f"The saturation threshold of {len(self._exceeded)} defect(s) exceeds "
-                f"their area, in pixels: {shown}{more}. The area is taken in its place.",
+                f"their area, in pixels: {shown}{more}. Such a defect has to be found "
+                "in full.",
                 UserWarning,
                 stacklevel=3,
             )

@@ -73,7 +73,7 @@ def make_mvtec_loco(root, category="breakfast_box", *, layout="channels"):
         {
             "defect_name": "toaster",
             "pixel_value": 255,
-            "saturation_threshold": 20,
+            "saturation_threshold": 4,
             "relative_saturation": False,
         },
     ]

@@ -48,7 +48,7 @@ def test_by_name(root):
 
 def test_the_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("skuad.datasets._elpv.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install elpv-dataset"):
+    with pytest.raises(ImportError, match=r'pip install "skuad\[elpv\]"'):
         load_elpv()
 
 

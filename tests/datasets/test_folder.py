@@ -239,3 +239,17 @@ def test_nothing_good(tmp_path):
         load_image_folder(tmp_path)
     with pytest.raises(FileNotFoundError):
         load_image_folder(tmp_path / "missing")
+
+
+def test_all_names_every_category_without_good_images(tmp_path):
+    make_folder(tmp_path / "line 1")
+    (tmp_path / "notes").mkdir()
+    assert set(load_image_folder(tmp_path, "all").category) == {"line 1"}
+    make_folder(tmp_path / "line 2", good="fine")
+    with pytest.raises(ValueError, match=r"^no good images in .*line 2"):
+        load_image_folder(tmp_path, "all")
+    make_folder(tmp_path / "line 3", good="ça va")
+    with pytest.raises(ValueError, match=r"several.*\n.*line 2.*\n.*line 3.*'ça va'"):
+        load_image_folder(tmp_path, "all")
+    with pytest.raises(ValueError, match=r"no sub-folder of .* holds images"):
+        load_image_folder(tmp_path / "notes", "all")

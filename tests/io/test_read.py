@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from skuad.io._formats import read_header
 from skuad.io import IMAGE_SUFFIXES, find_images, read_image, select_readable
+from skuad.io._formats import read_header
 
 ORIENTATIONS = range(1, 9)
 
@@ -348,7 +348,9 @@ def test_find_images_sorts_naturally_and_passes_over_the_rest(tmp_path):
     found = [os.path.relpath(path, tmp_path) for path in find_images(tmp_path)]
     expected = ["b.webp", "img1.jpeg", "img2.PNG", "img02.tif", "IMG3.bmp", "img10.png"]
     assert found == sorted(expected, key=expected.index)
-    assert find_images(str(tmp_path)) == find_images(tmp_path)
+    for kind in (str, np.str_, os.fsencode):
+        same = find_images(kind(tmp_path))
+        assert same == find_images(tmp_path) and {type(path) for path in same} == {str}
     found = find_images(tmp_path, recursive=True)
     assert os.path.join(tmp_path, "sub", "a.png") in found and len(found) == 7
 
@@ -365,6 +367,7 @@ def test_find_images_follows_links_once(tmp_path):
     try:
         os.symlink(tmp_path / "a", tmp_path / "b" / "link")
         os.symlink(tmp_path, tmp_path / "a" / "loop")
+        os.symlink(tmp_path / "a" / "self", tmp_path / "a" / "self")
     except OSError:
         pytest.skip("no links here")
     found = [os.path.basename(path) for path in find_images(tmp_path, recursive=True)]
