@@ -1,9 +1,19 @@
 """Random maps and masks: continuous, tied, quantised and constant."""
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 DTYPES = ("float32", "float64", "float16", "uint8", "int16", "uint16", "int32", "bool")
+
+
+def examples(number):
+    """So many examples, on a busy machine too."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
 @st.composite

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.exceptions import UndefinedMetricWarning
-from strategies import data_set
+from strategies import data_set, examples
 
 from skuad.metrics import (
     MapMetrics,
@@ -51,7 +51,7 @@ def batches(data, sizes):
         start = stop
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(data_set(max_images=6, with_ignore=True), st.booleans(), st.data())
 def test_batches_equal_all_at_once(data, two_pass, drawn):
     maps, masks, ignore = data

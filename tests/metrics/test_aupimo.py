@@ -1,13 +1,13 @@
 import metric_reference as reference
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from strategies import data_set
+from hypothesis import assume, given
+from strategies import data_set, examples
 
 from skuad.metrics import aupimo_score
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data_set(max_images=6, with_ignore=True))
 def test_aupimo_equals_the_reference(data):
     maps, masks, ignore = data

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from strategies import data_set
+from hypothesis import assume, given
+from strategies import data_set, examples
 
 from skuad.metrics import (
     _bootstrap,
@@ -31,7 +31,7 @@ def data():
     return maps, masks, types
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(data_set(with_ignore=True))
 def test_values_by_image_average_to_the_metric(data):
     maps, masks, ignore = data

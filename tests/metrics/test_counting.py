@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from skuad.metrics import _counting, _radix, _wide
 from skuad.metrics._counting import ThresholdCounter, ValueTable
@@ -52,7 +53,7 @@ def test_keys_sort_as_the_numbers_do(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("block, held, table", [(16, 64, 8), (64, 1 << 20, 1 << 20)])
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 90), max_size=6))
 def test_counts_equal_brute_force(dtype, block, held, table, seed, sizes):
     rng = np.random.default_rng(seed)

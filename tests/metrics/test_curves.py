@@ -1,8 +1,8 @@
 import metric_reference as reference
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from strategies import data_set
+from hypothesis import assume, given
+from strategies import data_set, examples
 
 from skuad.metrics import (
     aupro_score,
@@ -12,7 +12,7 @@ from skuad.metrics import (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data_set(with_ignore=True))
 def test_the_areas_are_those_of_the_scores(data):
     maps, masks, ignore = data
@@ -30,7 +30,7 @@ def test_the_areas_are_those_of_the_scores(data):
             )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data_set())
 def test_every_point_is_that_of_its_threshold(data):
     maps, masks, _ = data

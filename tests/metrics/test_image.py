@@ -1,10 +1,11 @@
 import metric_reference as reference
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
+from strategies import examples
 
 from skuad.metrics import (
     image_average_precision_score,
@@ -15,7 +16,7 @@ from skuad.metrics import (
 METRICS = [image_roc_auc_score, image_average_precision_score, image_f1_max_score]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.lists(
         st.tuples(st.sampled_from([1, -1]), st.integers(-3, 3) | st.floats(-2, 2)),

@@ -1,9 +1,9 @@
 import metric_reference as reference
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from sklearn.metrics import average_precision_score, roc_auc_score
-from strategies import data_set
+from strategies import data_set, examples
 
 from skuad.metrics import (
     aupro_score,
@@ -22,7 +22,7 @@ def assume_defined(maps, masks, ignore):
     return scores, truth
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data_set(with_ignore=True))
 def test_metrics_equal_the_reference(data):
     maps, masks, ignore = data
@@ -43,7 +43,7 @@ def test_metrics_equal_the_reference(data):
     np.testing.assert_allclose(at_best, best.score, **TOLERANCE)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data_set(with_ignore=True))
 def test_aupro_equals_the_reference(data):
     maps, masks, ignore = data
@@ -56,7 +56,7 @@ def test_aupro_equals_the_reference(data):
         )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data_set(with_ignore=True))
 def test_seg_f1_equals_the_reference(data):
     maps, masks, ignore = data
@@ -69,7 +69,7 @@ def test_seg_f1_equals_the_reference(data):
         )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(data_set(dtypes=("float32", "float64", "uint8")))
 def test_metrics_equal_scikit_learn(data):
     maps, masks, _ = data

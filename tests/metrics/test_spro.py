@@ -2,10 +2,10 @@ import cv2
 import metric_reference as reference
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.exceptions import UndefinedMetricWarning
-from strategies import DTYPES, anomaly_map
+from strategies import DTYPES, anomaly_map, examples
 
 from skuad.metrics import au_spro_score, aupro_score, saturation_areas
 
@@ -40,7 +40,7 @@ def is_defined(channels, ignore):
     return anomalous > 0 and normal > 0
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(loco_data())
 def test_au_spro_equals_the_reference(data):
     maps, channels, areas, ignore = data
