@@ -9,6 +9,7 @@ import numpy as np
 from joblib import hash as joblib_hash
 from sklearn.utils.validation import check_memory
 
+import skuad
 from skuad.base import ImageTransformer, validate_images
 from skuad.feature_extraction._feature_map import FeatureMap
 from skuad.io._images import check_image
@@ -89,6 +90,12 @@ class Embedder(ImageTransformer):
                 "line scans as the rows of a 2-D float array"
             )
 
+    def _cache_settings(self):
+        """Return what features depend on beside the pixels; a version of skuad too."""
+        kind = type(self)
+        parameters = {**self.get_params(), "memory": None}
+        return skuad.__version__, kind.__module__, kind.__qualname__, parameters
+
     def _embed_batch(self, arrays) -> list[FeatureMap]:
         if self.memory is None:
             values = self._embed(arrays)
@@ -96,9 +103,7 @@ class Embedder(ImageTransformer):
             cached = check_memory(self.memory).cache(
                 _embed_one, ignore=["embedder", "image"]
             )
-            settings = joblib_hash(
-                (type(self).__qualname__, {**self.get_params(), "memory": None})
-            )
+            settings = joblib_hash(self._cache_settings())
             values = [
                 cached(settings, _digest(image), embedder=self, image=image)
                 for image in arrays

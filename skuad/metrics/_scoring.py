@@ -210,7 +210,8 @@ class _Needs:
     def _fail(names, counts):
         raise ValueError(
             f"{', '.join(names)} cannot be computed from {counts}: a score needs both. "
-            "skuad.model_selection.GoodTrainKFold makes test folds that have both"
+            "skuad.model_selection.GoodTrainKFold makes test folds that have both; "
+            "training folds have not, so searches take return_train_score=False"
         )
 
 
