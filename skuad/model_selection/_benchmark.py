@@ -1,0 +1,338 @@
+"""Benchmarks: one estimator over the categories of a data set, as one table."""
+
+import time
+import traceback
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import clone
+
+from skuad.datasets._names import check_name
+from skuad.model_selection._benchmark_category import (
+    Metrics,
+    run_category,
+    seed_parameters,
+)
+from skuad.model_selection._benchmark_data import find_categories
+from skuad.model_selection._benchmark_store import Store, fingerprint, settings_of
+from skuad.utils._optional import import_optional
+
+_SUMS = ("n_test", "n_good", "n_anomalous", "n_false_alarms", "n_detected", "n_train")
+
+
+class BenchmarkError(RuntimeError):
+    """Some categories of a benchmark failed; the others were finished.
+
+    Attributes
+    ----------
+    errors : dict of str to str
+        The traceback of each category that failed.
+    results : list of dict, or DataFrame
+        What `run_benchmark` would have returned, of the others.
+    """
+
+    def __init__(self, message, errors=None, results=None):
+        super().__init__(message)
+        self.errors = errors
+        self.results = results
+
+
+def run_benchmark(
+    estimator,
+    dataset,
+    root=None,
+    categories=None,
+    *,
+    metrics=None,
+    dataset_options=None,
+    out=None,
+    resume=True,
+    random_state=None,
+    n_jobs=None,
+    error="collect",
+    as_frame=False,
+    verbose=1,
+):
+    """Fit and measure an estimator on every category of a data set.
+
+    For each category a clone is fitted on the good training images and scores the test
+    images one by one: neither images nor maps have to fit in memory. Images without a
+    known label are not used. Of data without a split, the last third of the good images
+    is held out for the test.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A detector, a pipeline that ends in one, or whatever `skuad.base.detect` takes.
+        It is not fitted itself.
+    dataset : str, Bunch, or dict of str to Bunch
+        The name of a data set as in `skuad.datasets.load_dataset`; what a loader
+        returned, of one category or several; or a Bunch for each category. A Bunch
+        needs `images` and `target`, and may have `masks`, `split`, `category`,
+        `defect_type` and `condition`; or it is one of
+        `skuad.datasets.make_defect_images`.
+    root : path-like, default=None
+        The folder of the data set, if it is given by name.
+    categories : str or sequence of str, default=None
+        Which categories to run; None for all that are there. Of "image_folder", one
+        sub-folder, or "all" of them; None is the folder itself.
+    metrics : str or list of str, default=None
+        As in `skuad.metrics.make_map_scorer`; ``"seg_f1"``, F1 of the pixels at the
+        estimator's own threshold, which makes sense where the score of an image is the
+        highest of its map; and for data with saturation thresholds ``"au_spro"``, or
+        ``"au_spro@0.3"`` with a limit other than 0.05. None for ``"image_roc_auc"``,
+        ``"pixel_roc_auc"``, ``"pixel_average_precision"`` and ``"aupro"``, and those of
+        the publisher: ``"au_spro"`` for MVTec LOCO AD, ``"aupro@0.05"`` and
+        ``"seg_f1"`` for MVTec AD 2.
+    dataset_options : dict, default=None
+        Options of the loader, such as ``{"missing_mask": "zero"}``.
+    out : path-like, default=None
+        A folder for the results, one JSON file per category, each written in one step
+        as soon as the category is finished. None stores nothing.
+    resume : bool, default=True
+        Whether to take the results of categories that are finished from `out`. They
+        are recognised by a fingerprint of the estimator's class and parameters, the
+        images and masks (path, size and time of change), the metrics, the seed and the
+        version of skuad; results of anything else may lie in the same folder.
+    random_state : int, default=None
+        The seed for every `random_state` of the estimator. None leaves them as they
+        are.
+    n_jobs : int, default=None
+        Number of categories to run at once, see `joblib.Parallel`. Times are worth
+        comparing with one job only.
+    error : {"collect", "raise"}, default="collect"
+        Whether an error in one category is recorded, the others are run, and
+        `BenchmarkError` is raised in the end; or it is raised at once.
+    as_frame : bool, default=False
+        Whether to return a pandas DataFrame.
+    verbose : int, default=1
+        0 shows no progress. There is none either where standard error is no terminal.
+
+    Returns
+    -------
+    table : list of dict, or DataFrame
+        One row per category and subset of its test images, then the means over
+        categories, whose `category` is "mean", if there are several. The columns:
+
+        category, subset : str
+            The subset is "all"; for MVTec LOCO AD there are also "logical_anomalies"
+            and "structural_anomalies", each with the good images, and for data with
+            lighting conditions every condition.
+        n_test, n_good, n_anomalous : int
+            Number of test images, and how many of them are good and anomalous.
+        n_false_alarms, n_detected : int
+            How many good and how many anomalous images the threshold flags; nan
+            without a threshold.
+        *metrics* : float
+            By their names; nan where one is not defined. In the row "all" of MVTec
+            LOCO AD, ``"au_spro"`` is the mean over the two kinds of anomalies.
+        threshold : float
+            The anomaly score above which an image is flagged; nan without one.
+        fit_seconds, ms_per_image : float
+            Time for fitting, and for reading and scoring a test image.
+        peak_memory_mb : float
+            Highest resident memory of the process in fitting and scoring, in 1e6 bytes;
+            without that of processes it starts.
+        n_train : int
+            Number of training images.
+        seed : int or None
+            `random_state`, or else the estimator's own.
+        versions : str
+            Of skuad, scikit-learn, NumPy and Python.
+
+        In the rows of means, counts are sums and `peak_memory_mb` is the highest.
+
+    Raises
+    ------
+    BenchmarkError
+        If categories failed; with those errors, and the results of the others.
+    ValueError
+        If an argument or a category is unknown, or a file in `out` is damaged.
+
+    See Also
+    --------
+    skuad.datasets.load_dataset : The data sets.
+    skuad.metrics.make_map_scorer : The metrics as a scorer for cross-validation.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> from skuad.model_selection import run_benchmark
+    >>> data = {
+    ...     texture: make_defect_images(texture, n_train=12, size=64)
+    ...     for texture in ("weave", "brushed")
+    ... }
+    >>> detector = PatchKNN(false_alarm_rate=0.1)
+    >>> table = run_benchmark(detector, data, random_state=0)
+    >>> [(row["category"], row["n_good"], row["n_anomalous"]) for row in table]
+    [('weave', 10, 20), ('brushed', 10, 20), ('mean', 20, 40)]
+    """
+    check_name(error, ("collect", "raise"), "error")
+    if as_frame:
+        _pandas()  # before hours of work
+    Metrics(metrics)
+    store = Store(out)
+    model = clone(estimator)
+    if random_state is not None:
+        seed_parameters(model, random_state)
+    tasks, finished, errors = [], {}, {}
+    loaders = find_categories(dataset, root, categories, dataset_options)
+    for name, load in loaders.items():
+        try:
+            category = load()
+            chosen = Metrics(metrics, category.dataset or "data", category.saturation)
+        except (OSError, ValueError) as fault:
+            if error == "raise":
+                raise
+            errors[name] = _Failure.of(fault)
+            continue
+        key = None
+        if out is not None:
+            key = fingerprint(model, category, metrics=chosen.names)
+            rows = store.read(name, key) if resume else None
+            if rows is not None:
+                finished[name] = rows
+                continue
+        tasks.append((category, chosen, key))
+    for name, outcome in _run(model, tasks, store, error, n_jobs, verbose):
+        if isinstance(outcome, _Failure):
+            errors[name] = outcome
+        else:
+            finished[name] = outcome
+    rows = [_from_json(row) for name in loaders for row in finished.get(name, ())]
+    rows += _means(rows) if len(finished) > 1 else []
+    table = _pandas().DataFrame(rows) if as_frame else rows
+    if errors:
+        texts = {name: failure.text for name, failure in errors.items()}
+        raise BenchmarkError(_describe(errors, loaders, out), texts, table)
+    return table
+
+
+class _Failure(NamedTuple):
+    """What a process can tell of an exception to another."""
+
+    summary: str
+    text: str
+
+    @classmethod
+    def of(cls, fault):
+        first = next(iter(str(fault).splitlines()), "")
+        text = "".join(traceback.format_exception(fault))
+        return cls(f"{type(fault).__name__}: {first}", text)
+
+
+def _run(model, tasks, store, error, n_jobs, verbose):
+    """Yield the name and the rows, or the failure, of each category that ends."""
+    from tqdm import tqdm
+
+    n_jobs = min(effective_n_jobs(n_jobs), max(len(tasks), 1))
+    total = sum(len(category.target) for category, _, _ in tasks)
+    with tqdm(
+        total=total,
+        desc="benchmark",
+        unit=" images",
+        dynamic_ncols=True,
+        disable=None if verbose else True,  # None: unless it is no terminal
+    ) as bar:
+        if n_jobs == 1:
+            for task in tasks:
+                bar.set_postfix_str(task[0].name)
+                done = bar.n + len(task[0].target)
+                yield task[0].name, _run_one(model, *task, store, error, bar.update)
+                bar.update(done - bar.n)
+            return
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        run = delayed(_run_named)
+        for name, n_images, outcome in parallel(
+            run(model, *task, store, error) for task in tasks
+        ):
+            bar.update(n_images)
+            yield name, outcome
+
+
+def _run_named(model, category, metrics, key, store, error):
+    outcome = _run_one(model, category, metrics, key, store, error)
+    return category.name, len(category.target), outcome
+
+
+def _run_one(model, category, metrics, key, store, error, on_image=None):
+    """Run and store one category; return its rows, or its failure."""
+    try:
+        rows = run_category(clone(model), category, metrics, on_image)
+    except Exception as fault:
+        if error == "raise":
+            raise
+        failure = _Failure.of(fault)
+        store.write(category.name, key, {"error": failure.text, **_about(model)})
+        return failure
+    rows = [_to_json(row) for row in rows]
+    store.write(category.name, key, {"rows": rows, **_about(model)})
+    return rows
+
+
+def _about(model):
+    return {
+        "settings": settings_of(model),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+# ---- rows ----------------------------------------------------------------------------
+
+
+def _to_json(row):
+    """Return a row with null in place of nan, which JSON has not."""
+    return {
+        key: None if isinstance(value, float) and np.isnan(value) else value
+        for key, value in row.items()
+    }
+
+
+def _from_json(row):
+    return {
+        key: np.nan if value is None and key != "seed" else value
+        for key, value in row.items()
+    }
+
+
+def _means(rows):
+    """Return the means over categories, a row for each subset."""
+    table = []
+    for subset in dict.fromkeys(row["subset"] for row in rows):
+        part = [row for row in rows if row["subset"] == subset]
+        columns = dict.fromkeys(key for row in part for key in row)
+        mean = partial(_mean, part)
+        row = {key: mean(key) for key in columns}
+        table.append({**row, "category": "mean", "subset": subset})
+    return table
+
+
+def _mean(rows, key):
+    values = [row[key] for row in rows if key in row]
+    if key in ("category", "subset"):
+        return ""
+    if key in ("seed", "versions"):
+        return values[0] if len(set(values)) == 1 else None
+    if key in _SUMS:
+        return sum(values)
+    values = [value for value in values if not np.isnan(value)]
+    if not values:
+        return np.nan
+    return max(values) if key == "peak_memory_mb" else float(np.mean(values))
+
+
+def _describe(errors, names, out):
+    lines = [f"{len(errors)} of {len(names)} categories failed:"]
+    lines += [f"{name!r}: {failure.summary}" for name, failure in errors.items()]
+    kept = "in the `results` of this error"
+    kept += "" if out is None else f", and in {out!r}: a second call runs the rest"
+    return "\n".join(
+        [*lines, f"The tracebacks are in `errors`; the others are {kept}."]
+    )
+
+
+def _pandas():
+    return import_optional("pandas", extra="frame", needed_by="as_frame=True")

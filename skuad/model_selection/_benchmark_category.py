@@ -1,0 +1,223 @@
+"""One category of a benchmark: fit, score the test images, measure."""
+
+import platform
+import time
+
+import numpy as np
+import sklearn
+from sklearn.pipeline import Pipeline
+
+from skuad import __version__
+from skuad.base import detect
+from skuad.metrics import au_spro_score, map_metrics, seg_f1_score
+from skuad.metrics._registry import parse_metrics
+from skuad.metrics._spool import MapSpool
+from skuad.model_selection._peak_memory import PeakMemory
+
+#: Bytes of maps that are held in memory while a category is scored; few, so that the
+#: peak memory is that of the estimator.
+_MAP_MEMORY = 1 << 26
+
+_DEFAULT = ("image_roc_auc", "pixel_roc_auc", "pixel_average_precision", "aupro")
+_PUBLISHERS = {"mvtec_ad2": ("aupro@0.05", "seg_f1"), "mvtec_loco": ("au_spro",)}
+_AU_SPRO_MAX_FPR = 0.05
+
+
+class Metrics:
+    """The metrics of a benchmark, parsed.
+
+    Parameters
+    ----------
+    names : str, list of str or None
+        None for the usual ones and those of the data set's publisher.
+    dataset : str
+        Name of the data set.
+    saturation : list of dict
+        Content of ``defects_config.json``.
+    """
+
+    def __init__(self, names, dataset="", saturation=()):
+        if names is None:
+            names = [*_DEFAULT, *_PUBLISHERS.get(dataset, ())]
+            if not saturation:
+                names = [name for name in names if name != "au_spro"]
+        names = [names] if isinstance(names, str) else list(names)
+        self.limits = {n: _limit(n) for n in names if n.split("@")[0] == "au_spro"}
+        self.seg_f1 = "seg_f1" in names
+        others = [n for n in names if n not in self.limits and n != "seg_f1"]
+        parsed = parse_metrics(others) if others else []
+        self.of_images = [metric.name for metric in parsed if metric.of_images]
+        self.of_pixels = [metric.name for metric in parsed if not metric.of_images]
+        self.need_good = {metric.name for metric in parsed if metric.kind == "aupimo"}
+        self.names = names
+        self.saturation = list(saturation)
+        if self.limits and dataset and not saturation:
+            raise ValueError(
+                f"{next(iter(self.limits))!r} needs the saturation thresholds of "
+                "defects_config.json, and there are none"
+            )
+
+
+def _limit(name):
+    _, at, limit = name.partition("@")
+    try:
+        return float(limit) if at else _AU_SPRO_MAX_FPR
+    except ValueError:
+        raise ValueError(f"The limit of {name!r} is no number.") from None
+
+
+def seed_parameters(estimator, random_state):
+    """Give a seed to every parameter `random_state`, also of nested estimators."""
+    names = [
+        name
+        for name in estimator.get_params(deep=True)
+        if name == "random_state" or name.endswith("__random_state")
+    ]
+    return estimator.set_params(**dict.fromkeys(names, random_state))
+
+
+def seed_of(estimator):
+    """Return the one seed of an estimator, None if it has none or several."""
+    seeds = {
+        value
+        for name, value in estimator.get_params(deep=True).items()
+        if name.split("__")[-1] == "random_state" and isinstance(value, int)
+    }
+    return seeds.pop() if len(seeds) == 1 else None
+
+
+def threshold_of(estimator) -> float:
+    """Return the anomaly score above which an image is flagged; nan without one."""
+    if isinstance(estimator, Pipeline):
+        return threshold_of(estimator[-1])
+    if hasattr(estimator, "best_estimator_"):
+        return threshold_of(estimator.best_estimator_)
+    return float(-getattr(estimator, "offset_", np.nan))
+
+
+def run_category(estimator, category, metrics, on_image=None) -> list[dict]:
+    """Fit an estimator on a category and measure it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is fitted.
+    category : Category
+    metrics : Metrics
+    on_image : callable, default=None
+        Is called after each test image.
+
+    Returns
+    -------
+    rows : list of dict
+        The first for all test images, then one for each subset.
+    """
+    memory = PeakMemory()
+    begun = time.perf_counter()
+    estimator.fit(category.train)
+    fit_seconds = time.perf_counter() - begun
+    with MapSpool(_MAP_MEMORY) as maps:
+        scores, seconds = _detect_all(estimator, category.test, maps, on_image)
+        if len(scores) != len(category.target):
+            raise ValueError(
+                f"the estimator gives {len(scores)} maps for {len(category.target)} "
+                "images"
+            )
+        same = {
+            "threshold": threshold_of(estimator),
+            "fit_seconds": fit_seconds,
+            "ms_per_image": 1000 * seconds / len(scores),
+            "peak_memory_mb": memory.read(),
+            "n_train": len(category.train),
+            "seed": seed_of(estimator),
+            "versions": versions(),
+        }
+        subsets = {"all": np.arange(len(scores)), **category.subsets}
+        rows = [
+            {
+                "category": category.name,
+                "subset": name,
+                **_measure(category, indices, scores, maps, metrics, same["threshold"]),
+                **same,
+            }
+            for name, indices in subsets.items()
+        ]
+    if metrics.limits and category.subsets:
+        # The publisher's headline: the mean over logical and structural anomalies.
+        for name in metrics.limits:
+            rows[0][name] = float(np.mean([row[name] for row in rows[1:]]))
+    return rows
+
+
+def versions() -> str:
+    """Name the versions of what computes."""
+    return (
+        f"skuad {__version__}, scikit-learn {sklearn.__version__}, "
+        f"numpy {np.__version__}, Python {platform.python_version()}"
+    )
+
+
+def _detect_all(estimator, images, maps, on_image):
+    """Put the maps into a spool; return the scores, and the time without the spool."""
+    scores, seconds = [], 0.0
+    begun = time.perf_counter()
+    for anomaly_map, score in detect(estimator, images):
+        seconds += time.perf_counter() - begun
+        scores.append(float(score))
+        maps.append(anomaly_map)
+        if on_image is not None:
+            on_image()
+        begun = time.perf_counter()
+    return np.array(scores), seconds
+
+
+class _Subset:
+    """Some of the maps, as a sequence."""
+
+    def __init__(self, maps, indices):
+        self._maps, self._indices = maps, indices
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        return self._maps[self._indices[index]]
+
+
+def _measure(category, indices, scores, maps, metrics, threshold):
+    """Return counts and metrics of some test images; nan where one is undefined."""
+    target, scores = category.target[indices], scores[indices]
+    good = target == 1
+    flagged = scores > threshold
+    has_threshold = not np.isnan(threshold)
+    row = {
+        "n_test": len(indices),
+        "n_good": int(good.sum()),
+        "n_anomalous": int((~good).sum()),
+        "n_false_alarms": int(flagged[good].sum()) if has_threshold else np.nan,
+        "n_detected": int(flagged[~good].sum()) if has_threshold else np.nan,
+        **dict.fromkeys(metrics.names, np.nan),
+    }
+    if good.any() and not good.all() and metrics.of_images:
+        row |= map_metrics(target, metrics=metrics.of_images, scores=scores)
+    drawn = [_is_drawn(category.masks[i]) for i in indices]
+    if not any(drawn):
+        return row
+    names = [n for n in metrics.of_pixels if good.any() or n not in metrics.need_good]
+    truth, part = [category.masks[i] for i in indices], _Subset(maps, indices)
+    if names:
+        row |= map_metrics(truth, part, names)
+    if metrics.seg_f1 and has_threshold:
+        row["seg_f1"] = seg_f1_score(truth, part, threshold=threshold)
+    if metrics.limits:
+        known = indices[good | np.array(drawn)]
+        channels, part = [category.masks[i] for i in known], _Subset(maps, known)
+        for name, limit in metrics.limits.items():
+            row[name] = au_spro_score(
+                channels, part, saturation=metrics.saturation, max_fpr=limit
+            )
+    return row
+
+
+def _is_drawn(mask):
+    return mask is not None and not (isinstance(mask, int) and mask == -1)

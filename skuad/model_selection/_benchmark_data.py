@@ -1,0 +1,259 @@
+"""What a benchmark runs on: the categories of a data set, as images and truth."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skuad.datasets import list_categories, load_dataset
+
+_HELD_OUT = 3
+"""Of images without a split, one good image in so many is held out."""
+
+
+@dataclass
+class Category:
+    """The images of one category."""
+
+    name: str
+    train: Any
+    """Good images to learn from, in any form that estimators take."""
+    test: Any
+    """Images to score."""
+    target: np.ndarray
+    """+1 for a good test image, -1 for an anomalous one."""
+    masks: list
+    """For every test image its mask, or the path of it; None for a good image, -1
+    where the extent is unknown."""
+    subsets: dict = field(default_factory=dict)
+    """Name -> indices of test images that are measured apart."""
+    saturation: list = field(default_factory=list)
+    """Content of MVTec LOCO's defects_config.json, if there is one."""
+    dataset: str = ""
+    """Name of the data set."""
+
+
+def find_categories(dataset, root, categories, options):
+    """List what to run on, without opening an image.
+
+    Parameters
+    ----------
+    dataset : str, Bunch or mapping of str to Bunch
+    root : path-like or None
+    categories : str, sequence of str or None
+    options : dict or None
+        See `run_benchmark` for all of them.
+
+    Returns
+    -------
+    dict of {str: callable}
+        A function without arguments that returns the `Category`, by name. It may
+        raise: what is wrong with one category does not concern the others.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not go together, or a category is unknown.
+    """
+    options = dict(options or {})
+    if isinstance(dataset, str):
+        return _by_name(dataset, root, categories, options)
+    if root is not None or options:
+        raise ValueError(
+            "root and dataset_options are for a data set that is given by its name"
+        )
+    if not isinstance(dataset, Mapping):
+        raise ValueError(
+            "dataset must be the name of a data set, what a loader of skuad.datasets "
+            f"returns, or a dict of those, got {type(dataset).__name__}"
+        )
+    parts = _by_category(dataset) if _is_bunch(dataset) else dict(dataset)
+    if not parts:
+        raise ValueError("dataset has no category")
+    return {
+        name: partial(_load, name, partial(parts.get, name))
+        for name in _wanted(categories, parts)
+    }
+
+
+def _load(name, load):
+    """Make a category from what a function gives."""
+    return make_category(name, load())
+
+
+def _by_name(dataset, root, categories, options):
+    for name in ("split", "return_X_y", "as_frame"):
+        if name in options:
+            raise ValueError(f"a benchmark chooses {name!r} of the data set itself")
+    known = list_categories(dataset, root)  # raises if there is no such data set
+    if dataset == "image_folder":
+        data = load_dataset(dataset, root, _only(categories), **options)
+        return find_categories(_by_category(data), None, None, None)
+    if categories in (None, "all"):
+        wanted = known
+    else:
+        wanted = [categories] if isinstance(categories, str) else list(categories)
+    loaders = {}
+    for name in wanted:
+        load = partial(load_dataset, dataset, root, name, **options)
+        if name not in known:
+            load()  # its error lists the known names
+        loaders[name] = partial(_load, name, load)
+    return loaders
+
+
+def _only(categories):
+    if categories is None or isinstance(categories, str):
+        return categories
+    raise ValueError(
+        "of a folder of your own, categories is the name of one sub-folder, 'all' of "
+        f"them, or None for the folder itself; got {categories!r}"
+    )
+
+
+def _wanted(categories, parts):
+    if categories in (None, "all"):
+        return list(parts)
+    wanted = [categories] if isinstance(categories, str) else list(categories)
+    unknown = [name for name in wanted if name not in parts]
+    if unknown:
+        raise ValueError(f"no category {unknown[0]!r} among {list(parts)}")
+    return wanted
+
+
+def _is_bunch(data):
+    return "images" in data or "train" in data
+
+
+def _by_category(data):
+    """Return the parts of a Bunch of several categories, by name."""
+    names = data.get("category")
+    if names is None:
+        return {str(data.get("name", data.get("texture", "data"))): data}
+    names, parts = np.asarray(names), {}
+    for name in dict.fromkeys(names.tolist()):
+        keep = np.flatnonzero(names == name)
+        part = {
+            key: _take(values, keep) if _is_column(values, len(names)) else values
+            for key, values in data.items()
+        }
+        config = part.get("defects_config")
+        if isinstance(config, Mapping):
+            part["defects_config"] = config.get(name) or []
+        parts[name] = part
+    return parts
+
+
+def _is_column(values, n_images):
+    return isinstance(values, list | np.ndarray) and len(values) == n_images
+
+
+def make_category(name, data):
+    """Split the images of one category into those to learn from and those to score.
+
+    Parameters
+    ----------
+    name : str
+    data : mapping
+        A Bunch of a loader, or of `make_defect_images`.
+
+    Returns
+    -------
+    Category
+
+    Raises
+    ------
+    ValueError
+        If there are no images to learn from, or none to score.
+    """
+    if "train" in data and "test" in data:  # generated: split, and in memory
+        target = np.asarray(data["target"])
+        masks = data.get("masks")
+        return Category(
+            name, data["train"], data["test"], target, _truth(target, masks)
+        )
+    lacking = [key for key in ("images", "target") if key not in data]
+    if lacking:
+        raise ValueError(
+            f"the data of {name!r} lack {' and '.join(map(repr, lacking))}; there are "
+            f"{', '.join(map(repr, data))}"
+        )
+    target = np.asarray(data["target"])
+    train, test = _split(target, data.get("split"))
+    if not len(train) or not len(test):
+        raise ValueError(
+            f"{name!r} has {len(train)} good training images and {len(test)} labelled "
+            "test images; a benchmark takes both"
+        )
+    masks = data.get("masks")
+    masks = None if masks is None else _take(masks, test)
+    subsets, key = {}, None
+    if "condition" in data:
+        key = "condition"
+        subsets = _conditions(np.asarray(data["condition"])[test])
+    elif data.get("name") == "mvtec_loco":
+        key = "defect_type"
+        subsets = _kinds(np.asarray(data[key])[test], target[test])
+    return Category(
+        name,
+        _take(data["images"], train),
+        _take(data["images"], test),
+        target[test],
+        _truth(target[test], masks),
+        subsets,
+        list(data.get("defects_config") or []),
+        str(data.get("name", "")),
+    )
+
+
+def _split(target, split):
+    """Return the indices of good training images and of labelled test images."""
+    split = np.full(len(target), "all") if split is None else np.asarray(split)
+    is_test = np.char.startswith(split.astype(str), "test")
+    train = np.flatnonzero((split == "train") & (target == 1))
+    test = np.flatnonzero(is_test & (target != 0))
+    if len(train) or len(test):
+        return train, test
+    # Neighbouring images are often alike, so the last ones are held out together.
+    good = np.flatnonzero(target == 1)
+    n_train = max(len(good) - len(good) // _HELD_OUT, min(len(good), 2))
+    bad = np.flatnonzero(target == -1)
+    return good[:n_train], np.concatenate([good[n_train:], bad])
+
+
+def _truth(target, masks):
+    """Return the mask of every image in the coding of the metrics."""
+    if masks is None:
+        return [None if label == 1 else -1 for label in target]
+    truth = []
+    for label, mask in zip(target, masks, strict=True):
+        if label == 1:
+            truth.append(None)
+        elif isinstance(mask, str | os.PathLike):
+            truth.append(os.fspath(mask) or -1)
+        else:
+            truth.append(-1 if mask is None else mask)
+    return truth
+
+
+def _conditions(conditions):
+    """Return the images of each lighting condition, the regular one first."""
+    names = sorted(dict.fromkeys(conditions.tolist()), key=lambda c: c != "regular")
+    return {name: np.flatnonzero(conditions == name) for name in names}
+
+
+def _kinds(kinds, target):
+    """Return, for each kind of anomaly, its images and the good ones."""
+    names = dict.fromkeys(kinds[target == -1].tolist())
+    return {name: np.flatnonzero((kinds == name) | (target == 1)) for name in names}
+
+
+def _take(values, indices):
+    if isinstance(values, list | tuple):
+        return [values[i] for i in indices]
+    if hasattr(values, "iloc"):
+        values = values.to_numpy()
+    return values[indices]
