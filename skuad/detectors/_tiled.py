@@ -125,10 +125,16 @@ class Tiled(MetaMapDetector):
             for coords, image_shape in zip(
                 tiles.coords, tiles.image_shapes, strict=True
             ):
-                of_image = list(islice(results, len(coords)))
-                maps = [anomaly_map for anomaly_map, _ in of_image]
-                scores = [score for _, score in of_image]
-                yield (
-                    stitch(maps, coords, image_shape, reduce=self.reduce),
-                    float(getattr(np, self.score_reduce)(scores)) if scores else 0.0,
-                )
+                # Each map is put in its place while it is still in the cache.
+                scores = []
+                maps = _maps_of(islice(results, len(coords)), scores)
+                anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
+                score = float(getattr(np, self.score_reduce)(scores)) if scores else 0.0
+                yield anomaly_map, score
+
+
+def _maps_of(results, scores):
+    """Yield the maps of pairs of map and score, and append the scores to a list."""
+    for anomaly_map, score in results:
+        scores.append(score)
+        yield anomaly_map
