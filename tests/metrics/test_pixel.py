@@ -93,7 +93,7 @@ def test_large_maps_equal_scikit_learn(dtype):
 
 def test_a_threshold_is_not_rounded_to_the_dtype_of_the_map():
     value = np.float32(0.1)  # a little more than 0.1
-    maps, masks = np.array([[[value, 0]]]), np.array([[[1, 0]]])
+    maps, masks = np.array([[[value, 0]]], np.float32), np.array([[[1, 0]]])
     assert seg_f1_score(masks, maps, threshold=0.1) == 1
     assert seg_f1_score(masks, maps, threshold=float(value)) == 1
     assert seg_f1_score(masks, maps, threshold=np.nextafter(float(value), 1)) == 0
