@@ -96,7 +96,8 @@ def test_a_threshold_is_not_rounded_to_the_dtype_of_the_map():
     maps, masks = np.array([[[value, 0]]], np.float32), np.array([[[1, 0]]])
     assert seg_f1_score(masks, maps, threshold=0.1) == 1
     assert seg_f1_score(masks, maps, threshold=float(value)) == 1
-    assert seg_f1_score(masks, maps, threshold=np.nextafter(float(value), 1)) == 0
+    above = float(np.nextafter(float(value), 1))
+    assert seg_f1_score(masks, maps, threshold=above) == 0
 
 
 def test_inputs_are_not_changed():
