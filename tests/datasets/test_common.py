@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils import Bunch
 
 from skuad import datasets
 from skuad.datasets import list_categories, list_datasets, load_dataset
 from skuad.detectors import PatchKNN
 from skuad.io import read_image, read_mask
+from skuad.metrics import make_map_scorer
+from skuad.model_selection import GoodTrainKFold, GoodTrainPredefinedSplit
 from skuad.utils import _testing_trees as trees
 
 # name of the data set: (writes a category, category, splits)
@@ -279,16 +281,39 @@ def test_missing_masks(name, load):
 
 
 @every
-def test_grid_search_runs_on_it(name, load):
+def test_grid_search_runs_on_it(name, load, root):
+    has_masks = name != "elpv"
+    if not has_masks:
+        load = partial(load_dataset, name, root, "all")  # defects in both folds
     images, y = load(return_X_y=True)
-    detector = PatchKNN(coreset=None, calibration=None, random_state=0)
+    metrics = ["image_roc_auc", *(["aupro"] * has_masks)]
     search = GridSearchCV(
-        detector,
+        PatchKNN(coreset=None, calibration=None),
         {"n_neighbors": [1, 2]},
-        scoring=lambda estimator, X, y: float(np.mean(estimator.score_samples(X))),
-        cv=KFold(2, shuffle=True, random_state=0),
-        error_score="raise",
+        scoring=make_map_scorer(metrics),
+        refit=metrics[-1],
+        cv=GoodTrainKFold(2, shuffle=True, random_state=0),
     )
     search.fit(images, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    for metric in metrics:
+        scores = search.cv_results_[f"mean_test_{metric}"]
+        assert scores.shape == (2,) and ((scores >= 0) & (scores <= 1)).all()
     assert search.best_estimator_.transform(images[:1])[0].ndim == 2
+    if has_masks:
+        assert search.best_score_ > 0.5, "the defects are bright blocks"
+
+
+@layouts
+def test_grid_search_over_the_split_of_the_publisher(name, load):
+    data = load()
+    fold = np.where(np.char.startswith(data.split, "test"), 0, -1)
+    search = GridSearchCV(
+        PatchKNN(coreset=None, calibration=None),
+        {"n_neighbors": [1, 2]},
+        scoring=make_map_scorer("aupro"),
+        cv=GoodTrainPredefinedSplit(fold),
+        error_score="raise",
+    )
+    images, masks = load(return_X_y=True)
+    search.fit(images, masks)
+    assert search.n_splits_ == 1 and search.best_score_ > 0.5
