@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from skuad.utils._testing import instances
+from skuad.utils._testing import instances, make_images
 from skuad.utils.discovery import all_estimators, public_modules
 from skuad.utils.estimator_checks import parametrize_with_image_checks
 
@@ -94,6 +96,33 @@ def test_scikit_learn_battery(estimator):
 @parametrize_with_image_checks(OF_IMAGES)
 def test_image_battery(estimator, check):
     check(estimator)
+
+
+def _assert_plain(value, where):
+    """Arrays, strings, numbers, containers of them, and estimators of such state."""
+    if isinstance(value, Pipeline):
+        _assert_plain(value.steps, where)
+    elif type(value).__module__.startswith("sklearn."):
+        assert isinstance(value, BaseEstimator), f"{where} is {type(value)}"
+    elif isinstance(value, BaseEstimator):
+        for name, item in value.__getstate__().items():
+            _assert_plain(item, f"{where}.{name}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _assert_plain(item, f"{where}[{name!r}]")
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            _assert_plain(item, where)
+    else:
+        assert value is None or isinstance(
+            value, str | bytes | bool | int | float | np.ndarray | np.generic
+        ), f"{where} is {type(value)}"
+
+
+@pytest.mark.parametrize("estimator", OF_IMAGES, ids=lambda e: str(e).split("(")[0])
+def test_fitted_state_is_plain(estimator):
+    """What is saved holds no module, handle or foreign object."""
+    _assert_plain(clone(estimator).fit(make_images(8)), type(estimator).__name__)
 
 
 def test_all_names_exist():

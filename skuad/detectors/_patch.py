@@ -155,6 +155,7 @@ class PatchDetector(MapDetector):
         patches = collect_patches(
             self.embedder_.embed(images),
             images.roi,
+            n_images=len(images),
             max_patches=self.max_patches,
             random_state=random_state,
         )

@@ -143,7 +143,7 @@ class PatchKNN(PatchDetector):
             coreset_ratio=self.coreset_ratio,
             algorithm=self.algorithm,
             contamination=None,
-            random_state=random_state,
+            random_state=random_state.randint(2**31 - 1),
         )
 
     @property

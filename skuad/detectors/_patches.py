@@ -8,6 +8,7 @@ from scipy.ndimage import distance_transform_edt
 
 from skuad.base import mask_outside, pool_map
 from skuad.feature_extraction import FeatureMap, coverage, upsample_map
+from skuad.neighbors._memory import require_memory
 
 
 @dataclass
@@ -98,7 +99,12 @@ class PatchLayout:
 
 
 def collect_patches(
-    features: Iterator[FeatureMap], roi: Callable, *, max_patches: int, random_state
+    features: Iterator[FeatureMap],
+    roi: Callable,
+    *,
+    n_images: int,
+    max_patches: int,
+    random_state,
 ) -> PatchSample:
     """Sample patches uniformly over all images, in one pass and bounded memory.
 
@@ -112,6 +118,8 @@ def collect_patches(
         One per image.
     roi : callable
         From an image number to its region of interest, or None.
+    n_images : int
+        Number of images.
     max_patches : int
         Largest number of rows.
     random_state : RandomState
@@ -120,12 +128,20 @@ def collect_patches(
     Returns
     -------
     PatchSample
+
+    Raises
+    ------
+    MemoryError
+        If so many rows do not fit into the memory that is available, judged by the
+        first image.
     """
     rows, keys, image, layouts = [], [], [], []
     n_kept, highest_key = 0, np.inf
     for number, feature_map in enumerate(features):
         layout = PatchLayout(feature_map, roi(number))
         layouts.append(layout)
+        if number == 0:
+            _require_memory(feature_map, layout.n_patches * n_images, max_patches)
         # The key of a patch is its random rank within the image as a share; the patches
         # with the lowest keys are then a stratified sample.
         ranks = random_state.permutation(layout.n_patches)
@@ -141,6 +157,16 @@ def collect_patches(
     if n_kept > max_patches:
         rows, keys, image = _lowest(rows, keys, image, max_patches)
     return PatchSample(np.concatenate(rows), np.concatenate(image), layouts)
+
+
+def _require_memory(feature_map, n_patches, max_patches):
+    # Up to twice the sample is held before it is cut down, and once more meanwhile.
+    n_rows = min(n_patches, 3 * max_patches)
+    require_memory(
+        n_rows * feature_map.rows[0].nbytes,
+        purpose=f"A sample of {min(n_patches, max_patches)} patches",
+        advice="Lower max_patches.",
+    )
 
 
 def _lowest(rows, keys, image, n_rows):

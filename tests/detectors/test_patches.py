@@ -22,6 +22,7 @@ def _collect(shapes, max_patches, roi=lambda number: None, seed=0):
     return collect_patches(
         _features(shapes),
         roi,
+        n_images=len(shapes),
         max_patches=max_patches,
         random_state=np.random.RandomState(seed),
     )
@@ -70,6 +71,13 @@ def _peak_memory(n_images):
 def test_memory_does_not_grow_with_the_number_of_images():
     # What remains is a layout per image, a few hundred bytes.
     assert _peak_memory(400) < _peak_memory(40) + 400 * 1000
+
+
+def test_a_sample_larger_than_memory_raises_before_it_is_drawn(monkeypatch):
+    monkeypatch.setattr("skuad.neighbors._memory.available_memory", lambda: 10_000)
+    with pytest.raises(MemoryError, match="4000 patches needs .*Lower max_patches"):
+        _collect([(20, 20)] * 10, 10**9)
+    _collect([(20, 20)] * 10, 100)
 
 
 def test_layout_of_a_region():
