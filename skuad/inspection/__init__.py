@@ -1,5 +1,16 @@
 """Pictures of images and their anomaly maps."""
 
+from skuad.inspection._map_display import AnomalyMapDisplay
 from skuad.inspection._overlay import displayable, montage, overlay, panel
+from skuad.inspection._pro_curve_display import ProCurveDisplay
+from skuad.inspection._roc_curve_display import PixelRocCurveDisplay
 
-__all__ = ["displayable", "montage", "overlay", "panel"]
+__all__ = [
+    "AnomalyMapDisplay",
+    "PixelRocCurveDisplay",
+    "ProCurveDisplay",
+    "displayable",
+    "montage",
+    "overlay",
+    "panel",
+]

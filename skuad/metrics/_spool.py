@@ -5,6 +5,8 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
+from skuad.base import detect
+
 #: Bytes of maps that are held in memory by default.
 MEMORY_LIMIT = 1 << 30
 
@@ -60,3 +62,11 @@ class MapSpool(Sequence):
 
     def __exit__(self, *error):
         self.close()
+
+
+def spool_maps(estimator, X, memory_limit=MEMORY_LIMIT):
+    """Return the maps of an estimator in a spool; `skuad.base.detect` makes them."""
+    spool = MapSpool(memory_limit)
+    for anomaly_map, _ in detect(estimator, X):
+        spool.append(anomaly_map)
+    return spool
