@@ -136,6 +136,15 @@ def test_pure_groups_go_to_every_fold():
         assert sorted(y[test]) == [-1] * 4 + [1] * 4
 
 
+def test_each_kind_is_dealt_evenly_by_itself():
+    """Groups dealt by the number of images alone would part good from defective."""
+    sizes, kinds = [10, 8, 7, 6, 5, 4], [1, -1, -1, 1, -1, 1]
+    y, groups = np.repeat(kinds, sizes), np.repeat(np.arange(6), sizes)
+    for _, test in GoodTrainKFold(2).split(y, y, groups):
+        assert (y[test] == 1).sum() == 10
+        assert abs((y[test] == -1).sum() - 10) <= 2
+
+
 def test_good_images_of_a_fold_are_neighbours_and_defects_are_dealt_out():
     (_, first), *_ = GoodTrainKFold(3).split(Y, Y)
     np.testing.assert_array_equal(first, [0, 1, 2, 3, 12, 15, 18])
