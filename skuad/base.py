@@ -383,6 +383,14 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
     def _scores(self, images) -> np.ndarray:
         return -np.array([score for _, score in self._detect(images)], np.float64)
 
+    def _fit_without_threshold(self, X):
+        """Fit as part of a detector that sets the threshold; return what was learnt."""
+        self._validate_params()
+        images = validate_images(self, X, reset=True)
+        learned = self._fit_images(images)
+        self.offset_ = np.nan
+        return images, learned
+
     def _folds(self, n_images, groups) -> list:
         return calibration_folds(self.calibration, n_images, groups)
 

@@ -50,9 +50,10 @@ class PatchKNN(PatchDetector):
         training scores. With ``coreset=None`` these are all zero and none is flagged.
         It overrides `false_alarm_rate`.
     calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
-        How images are held out: a number of folds or a splitter. ``"auto"`` is 5 folds
-        for a greedy coreset, which is chosen anew for each; else it is leave-one-out,
-        by passing over the image's own rows of the bank. None sets no threshold.
+        How images are held out: a number of folds or a splitter. ``"auto"`` is 20
+        folds up to 50 images, and fewer of more images, down to 5, for a greedy
+        coreset, which is chosen anew for each; else it is leave-one-out, by passing
+        over the image's own rows of the bank. None sets no threshold.
     memory : str, joblib.Memory or None, default=None
         Cache for the embedder, if it has no own.
     n_jobs : int or None, default=None

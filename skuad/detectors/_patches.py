@@ -35,6 +35,10 @@ class PatchSample:
 
     def of_images(self, numbers) -> np.ndarray:
         """Rows of these images."""
+        if len(numbers) == 1:
+            return self.rows[
+                slice(*np.searchsorted(self.image, [numbers[0], numbers[0] + 1]))
+            ]
         return self.rows[np.isin(self.image, numbers)]
 
 

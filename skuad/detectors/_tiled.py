@@ -42,8 +42,9 @@ class Tiled(MetaMapDetector):
         For a polluted training set: the share of it that `predict` flags. It overrides
         `false_alarm_rate`.
     calibration : "auto", int, splitter or None, default="auto"
-        How whole images are held out: a number of folds or a splitter; ``"auto"`` is 5
-        folds. None sets no threshold.
+        How whole images are held out: a number of folds or a splitter; ``"auto"`` is 20
+        folds up to 50 images, and fewer of more images, down to 5. None sets no
+        threshold.
 
     Attributes
     ----------
@@ -112,10 +113,34 @@ class Tiled(MetaMapDetector):
     def _fit_images(self, images):
         geometry = self._geometry(images)
         self.detector_ = self._clone_detector()
-        if self.fit_on == "tiles":
-            self.detector_.fit(TileSource(images, **geometry).as_input())
-        else:
+        if self.fit_on == "images":
             self.detector_.fit(images.data)
+            return None
+        tiles = TileSource(images, **geometry)
+        if not isinstance(self.detector_, MapDetector):
+            self.detector_.fit(tiles.as_input())
+            return None
+        return tiles, *self.detector_._fit_without_threshold(tiles.as_input())
+
+    def _score_fold(self, images, learned, train, test):
+        if learned is None:
+            return super()._score_fold(images, learned, train, test)
+        # The detector knows best how to hold out some of its images, here tiles: it
+        # need not embed all the others again.
+        tiles, tile_images, learned = learned
+        train_tiles = np.flatnonzero(np.isin(tiles.owner, train))
+        test_tiles = np.flatnonzero(np.isin(tiles.owner, test))
+        scores = -self.detector_._score_fold(
+            tile_images, learned, train_tiles, test_tiles
+        )
+        owner = tiles.owner[test_tiles]
+        return -np.array([self._reduced(scores[owner == number]) for number in test])
+
+    def _reduced(self, scores) -> float:
+        """Score of an image, from those of its tiles; 0 where none was run."""
+        if len(scores) == 0:
+            return 0.0
+        return float(getattr(np, self.score_reduce)(scores))
 
     def _detect(self, images):
         for tiles in tile_groups(images, **self._geometry(images)):
@@ -129,8 +154,7 @@ class Tiled(MetaMapDetector):
                 scores = []
                 maps = _maps_of(islice(results, len(coords)), scores)
                 anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
-                score = float(getattr(np, self.score_reduce)(scores)) if scores else 0.0
-                yield anomaly_map, score
+                yield anomaly_map, self._reduced(scores)
 
 
 def _maps_of(results, scores):

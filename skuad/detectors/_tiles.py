@@ -8,7 +8,6 @@ from skuad.io import ImageSequence
 from skuad.io._images import Images
 from skuad.preprocessing import extract_tile, iter_tile_coords, stitch_maps
 
-
 # Tiles of small images are run together, up to about this number; enough to fill the
 # batches of a network, and few enough not to matter for memory.
 _TILES_AT_ONCE = 64
@@ -42,7 +41,7 @@ class TileSource(Sequence):
         self.tile = tile
         self._decoded = decoded
         self._last = (None, None)
-        self.coords, self.image_shapes, self._owner = [], [], []
+        self.coords, self.image_shapes, self._places = [], [], []
         for number in range(len(images)) if decoded is None else decoded:
             shape = self._image(number).shape[:2]
             coords = iter_tile_coords(*shape, tile=tile, stride=stride)
@@ -52,17 +51,22 @@ class TileSource(Sequence):
             coords = list(coords)
             self.coords.append(coords)
             self.image_shapes.append(shape)
-            self._owner += [(number, y, x) for y, x in coords]
+            self._places += [(number, y, x) for y, x in coords]
 
     def __len__(self):
-        return len(self._owner)
+        return len(self._places)
 
     def __getitem__(self, index):
-        number, y, x = self._owner[index]
+        number, y, x = self._places[index]
         return self._cut(self._image(number), y, x, "reflect")
 
     def __getstate__(self):
         return {**self.__dict__, "_last": (None, None)}
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Number of the image of each tile."""
+        return np.array([number for number, _, _ in self._places], int)
 
     def _image(self, number):
         if self._decoded is not None:
@@ -78,13 +82,13 @@ class TileSource(Sequence):
 
     def roi(self, index: int) -> np.ndarray | None:
         """Region of interest of a tile; False in the padding of a small image."""
-        number, y, x = self._owner[index]
+        number, y, x = self._places[index]
         roi = self.images.roi(number)
         return None if roi is None else self._cut(roi, y, x)
 
     def describe(self, index: int) -> str:
         """Name a tile and its image for a message."""
-        number, y, x = self._owner[index]
+        number, y, x = self._places[index]
         return f"{self.images.describe(number)}, tile at row {y}, column {x}"
 
     def as_input(self):

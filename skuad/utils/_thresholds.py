@@ -6,6 +6,12 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
 
 
+# Number of images that the folds of "auto" fit on, roughly. With 5 folds of 49 images,
+# detectors fitted on four fifths are so much worse than the final one that 7.7 % are
+# flagged instead of 10 %; with many images the difference is small.
+_AUTO_WORK = 1000
+
+
 class CalibrationWarning(UserWarning):
     """The training images cannot support the false-alarm rate that was asked for."""
 
@@ -71,8 +77,9 @@ def calibration_folds(calibration, n_samples: int, groups=None) -> list:
     Parameters
     ----------
     calibration : {"auto", "leave_one_out"}, int or splitter
-        ``"auto"`` is 5 folds. Folds are runs of neighbouring images, since photographs
-        taken one after the other are often alike.
+        ``"auto"`` is 20 folds up to 50 images, and fewer of more images, down to 5.
+        Folds are runs of neighbouring images, since photographs taken one after the
+        other are often alike.
     n_samples : int
         Number of good images.
     groups : array-like of shape (n_samples,) or None
@@ -96,7 +103,7 @@ def calibration_folds(calibration, n_samples: int, groups=None) -> list:
             "maps and scores without a threshold"
         )
     if calibration == "auto":
-        calibration = min(5, n_units)
+        calibration = min(n_units, max(5, min(20, _AUTO_WORK // n_units)))
     if calibration == "leave_one_out":
         splitter = LeaveOneOut() if groups is None else GroupKFold(n_units)
     elif isinstance(calibration, int | np.integer):

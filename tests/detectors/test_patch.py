@@ -22,6 +22,7 @@ from skuad.utils import CalibrationWarning
 from skuad.utils._testing import make_images
 
 IMAGES = make_images(20)
+FOLDS = 20  # of "auto"
 DEFECTIVE = IMAGES[:1].copy()
 DEFECTIVE[0, 16:32, 16:32] = [255, 0, 255]
 
@@ -102,7 +103,7 @@ def test_threshold_is_that_of_detectors_fitted_without_the_image(max_patches):
         false_alarm_rate=0.1, max_patches=max_patches, random_state=0
     ).fit(IMAGES)
     expected = _threshold_from_scratch(
-        detector, IMAGES, KFold(5).split(IMAGES), rate=0.1
+        detector, IMAGES, KFold(FOLDS).split(IMAGES), rate=0.1
     )
     # A fold of a sample has fewer rows than a sample of a fold, but as many an image.
     rtol = 1e-5 if max_patches > len(IMAGES) * 42 else 0.3

@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_number_of_images():
 
 def test_a_sample_larger_than_memory_raises_before_it_is_drawn(monkeypatch):
     monkeypatch.setattr("skuad.neighbors._memory.available_memory", lambda: 10_000)
-    with pytest.raises(MemoryError, match="4000 patches needs .*Lower max_patches"):
+    with pytest.raises(MemoryError, match=r"4000 patches needs .*Lower max_patches"):
         _collect([(20, 20)] * 10, 10**9)
     _collect([(20, 20)] * 10, 100)
 

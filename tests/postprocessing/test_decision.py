@@ -12,6 +12,7 @@ from skuad.preprocessing import GrayWorld
 from skuad.utils._testing import make_images
 
 IMAGES = make_images(20)
+FOLDS = 20  # of "auto"
 DEFECTIVE = IMAGES[:2].copy()
 DEFECTIVE[0, 16:32, 16:32] = [255, 0, 255]
 
@@ -35,7 +36,7 @@ def test_threshold_is_set_on_processed_maps_of_held_out_images():
     decision = MapDecision(PatchDetector(), SmoothMaps(2), false_alarm_rate=0.1)
     decision.fit(IMAGES)
     scores = np.empty(len(IMAGES))
-    for train, test in KFold(5).split(IMAGES):
+    for train, test in KFold(FOLDS).split(IMAGES):
         fold = PatchDetector(calibration=None).fit(IMAGES[train])
         maps = SmoothMaps(2).transform(fold.transform(IMAGES[test]))
         scores[test] = -maps.max(axis=(1, 2))

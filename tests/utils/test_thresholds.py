@@ -30,12 +30,19 @@ def test_new_scores_fall_below_with_the_rate(n, rate):
 
 
 def test_folds_are_runs_of_neighbours_and_cover_all():
-    folds = calibration_folds("auto", 12)
+    folds = calibration_folds(5, 12)
     assert len(folds) == 5
     for train, test in folds:
         assert (np.diff(test) == 1).all()
         assert not set(train) & set(test)
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"), [(2, 2), (12, 12), (49, 20), (80, 12), (200, 5), (3000, 5)]
+)
+def test_automatic_number_of_folds(n, expected):
+    assert len(calibration_folds("auto", n)) == expected
 
 
 def test_groups_are_held_out_together():
