@@ -49,8 +49,8 @@ class PatchDetector(MapDetector):
         For a polluted training set: the share of it that `predict` flags. It overrides
         `false_alarm_rate`.
     calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
-        How images are held out: a number of folds or a splitter; ``"auto"`` is 20 folds
-        up to 50 images, and fewer of more images, down to 5. None sets no threshold.
+        How images are held out: a number of folds or a splitter; ``"auto"`` is 20
+        folds, or 10 of more than 200 images. None sets no threshold.
     memory : str, joblib.Memory or None, default=None
         Cache for the embedder, if it has no own.
     n_jobs : int or None, default=None

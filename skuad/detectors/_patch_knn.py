@@ -51,7 +51,7 @@ class PatchKNN(PatchDetector):
         It overrides `false_alarm_rate`.
     calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
         How images are held out: a number of folds or a splitter. ``"auto"`` is 20
-        folds up to 50 images, and fewer of more images, down to 5, for a greedy
+        folds, or 10 of more than 200 images, for a greedy
         coreset, which is chosen anew for each; else it is leave-one-out, by passing
         over the image's own rows of the bank. None sets no threshold.
     memory : str, joblib.Memory or None, default=None

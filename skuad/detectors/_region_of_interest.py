@@ -78,8 +78,8 @@ class RegionOfInterest(MetaMapDetector):
         For a polluted training set: the share of it that `predict` flags. It overrides
         `false_alarm_rate`.
     calibration : "auto", int, splitter or None, default="auto"
-        How images are held out: a number of folds or a splitter; ``"auto"`` is 20 folds
-        up to 50 images, and fewer of more images, down to 5. None sets no threshold.
+        How images are held out: a number of folds or a splitter; ``"auto"`` is 20
+        folds, or 10 of more than 200 images. None sets no threshold.
 
     Attributes
     ----------

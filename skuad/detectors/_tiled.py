@@ -43,7 +43,7 @@ class Tiled(MetaMapDetector):
         `false_alarm_rate`.
     calibration : "auto", int, splitter or None, default="auto"
         How whole images are held out: a number of folds or a splitter; ``"auto"`` is 20
-        folds up to 50 images, and fewer of more images, down to 5. None sets no
+        folds, or 10 of more than 200 images. None sets no
         threshold.
 
     Attributes
