@@ -78,8 +78,8 @@ def read_image(path):
             f"{path!r} is a folder, not an image file. find_images({path!r}) lists "
             "the images in it."
         )
-    # fromfile and imdecode, as imread fails on non-ASCII paths on Windows.
-    data = np.fromfile(path, dtype=np.uint8)
+    # Not imread, which fails on non-ASCII paths on Windows.
+    data = _read_bytes(path)
     try:
         header = read_header(memoryview(data))
         image = _decode(data, header)
@@ -91,13 +91,40 @@ def read_image(path):
     return _orient(image, header.orientation)
 
 
+_LARGEST_BUFFER = 1 << 24
+_BLOCK = 100_000  # bytes
+_buffers = threading.local()
+
+
+def _read_bytes(path):
+    """Read a file into a buffer of this thread, which holds until the next call.
+
+    Fresh memory would cost more than the reading, as the system clears every page.
+    """
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        buffer = getattr(_buffers, "data", None)
+        if buffer is None or len(buffer) < size:
+            buffer = np.empty(size, dtype=np.uint8)
+            if size <= _LARGEST_BUFFER:
+                _buffers.data = buffer
+        data, n_read = buffer[:size], 0
+        while n_read < size:
+            n_new = file.readinto(memoryview(data)[n_read:])
+            if not n_new:
+                break
+            n_read += n_new
+    return data[:n_read]
+
+
 def _decode(data, header):
     flags = cv2.IMREAD_UNCHANGED
     swapped = True
     if header.colors == "rgb":
         flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-        flags |= cv2.IMREAD_COLOR if _RGB_FLAG is None else _RGB_FLAG
-        swapped = _RGB_FLAG is None
+        # Of a BMP file the decoder swaps in a second array, which takes longer.
+        swapped = _RGB_FLAG is None or header.kind == "BMP"
+        flags |= cv2.IMREAD_COLOR if swapped else _RGB_FLAG
     if header.patch is not None:
         position, replacement = header.patch
         data[position : position + len(replacement)] = tuple(replacement)
@@ -119,11 +146,19 @@ def _decode(data, header):
             "needed: convert it"
         )
     if image.ndim == 3 and swapped:
-        if image.shape[2] == 3:
-            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-        else:
-            cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA, dst=image)
+        _swap_red_and_blue(image)
     return image
+
+
+def _swap_red_and_blue(image):
+    """Turn BGR into RGB, or BGRA into RGBA, in place."""
+    code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    # By blocks, as OpenCV copies what it is to convert in place, and a large copy
+    # takes fresh memory.
+    n_rows = max(1, _BLOCK // image[0].nbytes)
+    for start in range(0, len(image), n_rows):
+        block = image[start : start + n_rows]
+        cv2.cvtColor(block, code, dst=block)
 
 
 def _orient(image, orientation):

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from skuad.io import IMAGE_SUFFIXES, find_images, read_image, select_readable
+from skuad.io import (
+    IMAGE_SUFFIXES,
+    _read,
+    find_images,
+    read_image,
+    select_readable,
+    write_image,
+)
 from skuad.io._formats import read_header
 
 ORIENTATIONS = range(1, 9)
@@ -415,3 +422,44 @@ def test_select_readable(tmp_path):
         select_readable(good, on_error="ignore")
     with pytest.raises(ValueError, match="list of paths"):
         select_readable(good[0])
+
+
+def test_one_image_is_not_changed_by_reading_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(_read, "_LARGEST_BUFFER", 20_000)
+    monkeypatch.setattr(_read, "_buffers", threading.local())
+    images = [picture(3, shape=shape) for shape in ((9, 11), (90, 110), (30, 40))]
+    images += [255 - image for image in images]
+    for i, image in enumerate(images):
+        write_image(tmp_path / f"{i}.bmp", image)
+    paths = find_images(tmp_path)
+
+    def check():
+        read = [read_image(path) for path in paths]
+        for one, expected in zip(read, images, strict=True):
+            np.testing.assert_array_equal(one, expected)
+        assert len(_read._buffers.data) <= 20_000, "the largest is not kept"
+
+    faults = []
+
+    def run():
+        try:
+            check()
+        except AssertionError as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check()
+    assert not faults
+
+
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_red_and_blue_are_swapped_in_every_block(n_channels, monkeypatch):
+    monkeypatch.setattr(_read, "_BLOCK", 100)
+    image = picture(n_channels)
+    swapped = np.ascontiguousarray(image[..., [2, 1, 0, 3][:n_channels]])
+    _read._swap_red_and_blue(swapped)
+    np.testing.assert_array_equal(swapped, image)
