@@ -438,6 +438,29 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         )
         return detector.set_params(**{name: None for name in unused if name in names})
 
+    def _fit_detector(self, X):
+        """Fit the inner detector.
+
+        Returns
+        -------
+        held_out : callable or None
+            A function of (train, test) that scores items of X which the detector, if it
+            is one of ours, holds out by itself, without going through all X again.
+        """
+        self.detector_ = inner = self._clone_detector()
+        if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
+            X = inner[:-1].fit(X).transform(X) if len(inner) > 1 else X
+            inner = inner[-1]
+        if not isinstance(inner, MapDetector):
+            self.detector_.fit(X)
+            return None
+        images, learned = inner._fit_without_threshold(X)
+        return lambda train, test: inner._score_fold(images, learned, train, test)
+
+
+def _is_stateless(step):
+    return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit
+
 
 def detect(estimator, X) -> Iterator[tuple[np.ndarray, float]]:
     """Yield map and score of every image for any fitted estimator that makes maps.

@@ -133,7 +133,12 @@ class RegionOfInterest(MetaMapDetector):
             if images.is_rows:
                 raise ValueError("line scans have no region of interest: set roi=None")
             self.roi_ = region_mask(self.roi, images[0].shape[:2])
-        self.detector_ = self._clone_detector().fit(self._inside(images))
+        return self._fit_detector(self._inside(images))
+
+    def _score_fold(self, images, learned, train, test):
+        if learned is None:
+            return super()._score_fold(images, learned, train, test)
+        return learned(train, test)
 
     def _detect(self, images):
         return detect(self.detector_, self._inside(images))

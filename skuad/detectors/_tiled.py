@@ -112,28 +112,22 @@ class Tiled(MetaMapDetector):
 
     def _fit_images(self, images):
         geometry = self._geometry(images)
-        self.detector_ = self._clone_detector()
         if self.fit_on == "images":
-            self.detector_.fit(images.data)
+            self._fit_detector(images.data)
             return None
         tiles = TileSource(images, **geometry)
-        if not isinstance(self.detector_, MapDetector):
-            self.detector_.fit(tiles.as_input())
-            return None
-        return tiles, *self.detector_._fit_without_threshold(tiles.as_input())
+        held_out = self._fit_detector(tiles.as_input())
+        return None if held_out is None else (tiles.owner, held_out)
 
     def _score_fold(self, images, learned, train, test):
         if learned is None:
             return super()._score_fold(images, learned, train, test)
-        # The detector knows best how to hold out some of its images, here tiles: it
-        # need not embed all the others again.
-        tiles, tile_images, learned = learned
-        train_tiles = np.flatnonzero(np.isin(tiles.owner, train))
-        test_tiles = np.flatnonzero(np.isin(tiles.owner, test))
-        scores = -self.detector_._score_fold(
-            tile_images, learned, train_tiles, test_tiles
+        owner, held_out = learned
+        train_tiles, test_tiles = (
+            np.flatnonzero(np.isin(owner, numbers)) for numbers in (train, test)
         )
-        owner = tiles.owner[test_tiles]
+        scores = -held_out(train_tiles, test_tiles)
+        owner = owner[test_tiles]
         return -np.array([self._reduced(scores[owner == number]) for number in test])
 
     def _reduced(self, scores) -> float:

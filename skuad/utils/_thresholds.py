@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
 
-
 # With 5 folds, detectors fitted on four fifths of the images are so much worse than the
 # final one that 8.8 % of 199 images' successors were flagged instead of 10 %; with 20
 # folds it was 10.3 % (standard error 0.4 %).
