@@ -140,9 +140,12 @@ def collect_patches(
         first image.
     """
     rows, keys, image, layouts = [], [], [], []
-    n_kept, highest_key = 0, np.inf
+    n_kept, highest_key, known_layouts = 0, np.inf, {}
     for number, feature_map in enumerate(features):
         layout = PatchLayout(feature_map, roi(number))
+        if layout.roi is None:  # one object for all alike: tiles may be a million
+            shapes = layout.grid_shape, layout.image_shape
+            layout = known_layouts.setdefault(shapes, layout)
         layouts.append(layout)
         if number == 0:
             _require_memory(feature_map, layout.n_patches * n_images, max_patches)

@@ -41,23 +41,28 @@ class TileSource(Sequence):
         self.tile = tile
         self._decoded = decoded
         self._last = (None, None)
-        self.coords, self.image_shapes, self._places = [], [], []
-        for number in range(len(images)) if decoded is None else decoded:
+        self.coords, self.image_shapes = [], []
+        # Images of one shape share their list of corners: tiles may be a million.
+        known_coords = {}
+        self._numbers = range(len(images)) if decoded is None else list(decoded)
+        for number in self._numbers:
             shape = self._image(number).shape[:2]
-            coords = iter_tile_coords(*shape, tile=tile, stride=stride)
-            roi = images.roi(number)
+            if shape not in known_coords:
+                grid = iter_tile_coords(*shape, tile=tile, stride=stride)
+                known_coords[shape] = list(grid)
+            coords, roi = known_coords[shape], images.roi(number)
             if roi is not None:
-                coords = ((y, x) for y, x in coords if self._cut(roi, y, x).any())
-            coords = list(coords)
+                coords = [(y, x) for y, x in coords if self._cut(roi, y, x).any()]
             self.coords.append(coords)
             self.image_shapes.append(shape)
-            self._places += [(number, y, x) for y, x in coords]
+        # Number of tiles up to and with each image.
+        self._ends = np.cumsum([len(coords) for coords in self.coords])
 
     def __len__(self):
-        return len(self._places)
+        return int(self._ends[-1])
 
     def __getitem__(self, index):
-        number, y, x = self._places[index]
+        number, y, x = self._place(index)
         return self._cut(self._image(number), y, x, "reflect")
 
     def __getstate__(self):
@@ -66,7 +71,15 @@ class TileSource(Sequence):
     @property
     def owner(self) -> np.ndarray:
         """Number of the image of each tile."""
-        return np.array([number for number, _, _ in self._places], int)
+        return np.repeat(self._numbers, [len(coords) for coords in self.coords])
+
+    def _place(self, index):
+        """Image number and upper left corner of a tile."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no tile {index} among {len(self)}")
+        position = int(np.searchsorted(self._ends, index, "right"))
+        y, x = self.coords[position][index - self._ends[position]]
+        return self._numbers[position], y, x
 
     def _image(self, number):
         if self._decoded is not None:
@@ -82,13 +95,13 @@ class TileSource(Sequence):
 
     def roi(self, index: int) -> np.ndarray | None:
         """Region of interest of a tile; False in the padding of a small image."""
-        number, y, x = self._places[index]
+        number, y, x = self._place(index)
         roi = self.images.roi(number)
         return None if roi is None else self._cut(roi, y, x)
 
     def describe(self, index: int) -> str:
         """Name a tile and its image for a message."""
-        number, y, x = self._places[index]
+        number, y, x = self._place(index)
         return f"{self.images.describe(number)}, tile at row {y}, column {x}"
 
     def as_input(self):
