@@ -2,6 +2,7 @@
 
 from skuad.datasets._btad import load_btad
 from skuad.datasets._elpv import load_elpv
+from skuad.datasets._fake_tree import make_fake_tree
 from skuad.datasets._folder import load_image_folder
 from skuad.datasets._generated import make_defect_images
 from skuad.datasets._mvtec import load_mvtec_ad
@@ -24,6 +25,7 @@ __all__ = [
     "load_mvtec_loco",
     "load_visa",
     "make_defect_images",
+    "make_fake_tree",
     "score_by_condition",
     "write_submission",
 ]

@@ -19,9 +19,8 @@ def load_btad(
 ):
     """List the images of BTAD [1]_: the products 01, 02 and 03, with masks.
 
-    No image is opened, and nothing is downloaded: get the data set from
-    http://avires.dimi.uniud.it/papers/btad/btad.zip (see the publisher for its
-    licence).
+    No image is opened, and nothing is downloaded: get the data set by way of
+    https://github.com/pankajmishra000/VT-ADL (CC BY-SA 4.0).
 
     Parameters
     ----------
@@ -59,10 +58,9 @@ def load_btad(
     Examples
     --------
     >>> import os, tempfile
-    >>> from skuad.datasets import load_btad
-    >>> from skuad.utils._testing_trees import make_btad
+    >>> from skuad.datasets import load_btad, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_btad(root, "03")
+    ...     _ = make_fake_tree("btad", root, "03")
     ...     data = load_btad(root, "03", split="test")
     >>> [os.path.basename(path) for path in data.masks]
     ['', '', '0000.bmp', '0001.bmp']
@@ -101,7 +99,7 @@ BTAD = Layout(
 
 Layout: <category>/train/ok, <category>/test/{ok,ko} and
 <category>/ground_truth/ko/<stem>.{png,bmp}. Good and defective images share names.
-Source: http://avires.dimi.uniud.it/papers/btad/btad.zip
-Licence: see the publisher.
+Source: https://github.com/pankajmishra000/VT-ADL
+Licence: CC BY-SA 4.0, as its authors state there.
 """,
 )

@@ -71,10 +71,9 @@ def load_elpv(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_elpv
-    >>> from skuad.utils._testing_trees import make_elpv
+    >>> from skuad.datasets import load_elpv, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_elpv(root)
+    ...     _ = make_fake_tree("elpv", root)
     ...     data = load_elpv(root, "mono")
     >>> data.probability.round(2).tolist(), data.target.tolist()
     ([0.0, 0.33, 0.0, 1.0], [1, 1, 1, -1])

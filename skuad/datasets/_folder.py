@@ -92,10 +92,9 @@ def load_image_folder(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_image_folder
-    >>> from skuad.utils._testing_trees import make_folder
+    >>> from skuad.datasets import load_image_folder, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_folder(root, good="in spec", bad=["dent"])
+    ...     _ = make_fake_tree("image_folder", root, good="in spec", bad=["dent"])
     ...     data = load_image_folder(root, good="in spec")
     >>> data.target.tolist(), data.defect_type[-1]
     ([1, 1, 1, -1, -1], np.str_('dent'))

@@ -90,10 +90,9 @@ def load_mvtec_ad(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_mvtec_ad
-    >>> from skuad.utils._testing_trees import make_mvtec_ad
+    >>> from skuad.datasets import load_mvtec_ad, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_mvtec_ad(root, "bottle")
+    ...     _ = make_fake_tree("mvtec_ad", root, "bottle")
     ...     data = load_mvtec_ad(root, "bottle", split="test")
     ...     images, masks = load_mvtec_ad(root, "bottle", return_X_y=True)
     >>> dict(zip(data.defect_type.tolist(), data.target.tolist()))

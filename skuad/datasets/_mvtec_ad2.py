@@ -87,10 +87,9 @@ def load_mvtec_ad2(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_mvtec_ad2
-    >>> from skuad.utils._testing_trees import make_mvtec_ad2
+    >>> from skuad.datasets import load_mvtec_ad2, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_mvtec_ad2(root, "vial")
+    ...     _ = make_fake_tree("mvtec_ad2", root, "vial")
     ...     test = load_mvtec_ad2(root, "vial", split="test")
     ...     private = load_mvtec_ad2(root, "vial", split="test_private")
     >>> test.condition[:3].tolist(), private.target.tolist()

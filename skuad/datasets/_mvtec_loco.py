@@ -78,11 +78,10 @@ def load_mvtec_loco(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_mvtec_loco
+    >>> from skuad.datasets import load_mvtec_loco, make_fake_tree
     >>> from skuad.io import read_mask
-    >>> from skuad.utils._testing_trees import make_mvtec_loco
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_mvtec_loco(root, "breakfast_box")
+    ...     _ = make_fake_tree("mvtec_loco", root, "breakfast_box")
     ...     data = load_mvtec_loco(root, "breakfast_box", split="test")
     ...     logical = data.masks[data.defect_type == "logical_anomalies"]
     ...     areas = [int(read_mask(mask).sum()) for mask in logical]

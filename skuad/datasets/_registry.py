@@ -64,10 +64,9 @@ def load_dataset(name, root=None, category=None, **options):
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_dataset
-    >>> from skuad.utils._testing_trees import make_mvtec_ad
+    >>> from skuad.datasets import load_dataset, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_mvtec_ad(root, "bottle")
+    ...     _ = make_fake_tree("mvtec_ad", root, "bottle")
     ...     data = load_dataset("mvtec_ad", root, "bottle", split="train")
     >>> data.target
     array([1, 1, 1])

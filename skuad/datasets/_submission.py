@@ -59,12 +59,11 @@ def write_submission(folder, data, maps, thresholds):
     --------
     >>> import os, tempfile
     >>> import numpy as np
-    >>> from skuad.datasets import load_mvtec_ad2, write_submission
-    >>> from skuad.utils._testing_trees import SIZE, make_mvtec_ad2
+    >>> from skuad.datasets import load_mvtec_ad2, make_fake_tree, write_submission
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = make_mvtec_ad2(folder, "vial")
+    ...     _ = make_fake_tree("mvtec_ad2", folder, "vial")
     ...     data = load_mvtec_ad2(folder, "vial", split="private")
-    ...     maps = (np.zeros(SIZE) for _ in data.images)
+    ...     maps = (np.zeros((32, 40)) for _ in data.images)
     ...     out = os.path.join(folder, "out")
     ...     n_written = write_submission(out, data, maps, {"vial": 0.5})
     ...     places = sorted(os.listdir(out))

@@ -71,10 +71,9 @@ def load_visa(
     Examples
     --------
     >>> import tempfile
-    >>> from skuad.datasets import load_visa
-    >>> from skuad.utils._testing_trees import make_visa
+    >>> from skuad.datasets import load_visa, make_fake_tree
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = make_visa(root, "candle")
+    ...     _ = make_fake_tree("visa", root, "candle")
     ...     data = load_visa(root, "candle")
     >>> data.split.tolist(), data.target.tolist()
     (['train', 'train', 'train', 'test', 'test', 'test'], [1, 1, 1, 1, -1, -1])
