@@ -9,7 +9,7 @@ what was tuned on what):
   images (10 of a photograph).
 
 The table has the mean over textures, and its standard deviation over seeds of the data.
-Run it from this folder: ``python quality_detectors.py --seeds 5 --out ../doc/quality``.
+Run it from the root of the repository: ``python -m benchmarks.quality_detectors``.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import os
 import time
 
 import numpy as np
-from planted_defects import TINTS, make_planted_defects, photographs
+from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 
 from skuad.base import detect
 from skuad.datasets import make_defect_images

@@ -1,6 +1,6 @@
 """How well the weight-free features find planted defects.
 
-    python benchmarks/quality_planted_defects.py [--stride 8] [--generated]
+    python -m benchmarks.quality_planted_defects [--stride 8] [--generated]
 
 Two data sets: photographs of brick, grass and gravel with planted defects
 (``planted_defects.py``; the default), and `skuad.datasets.make_defect_images`
@@ -31,7 +31,7 @@ ROC AUC 0.85; Mahalanobis AUPRO 0.70.
 import argparse
 
 import numpy as np
-from planted_defects import TINTS, make_planted_defects, photographs
+from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler

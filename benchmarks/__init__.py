@@ -1,0 +1,1 @@
+"""Benchmarks of skuad, run by asv; see README.md."""
