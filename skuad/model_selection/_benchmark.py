@@ -25,12 +25,18 @@ _SUMS = ("n_test", "n_good", "n_anomalous", "n_false_alarms", "n_detected", "n_t
 class BenchmarkError(RuntimeError):
     """Some categories of a benchmark failed; the others were finished.
 
-    Attributes
+    Parameters
     ----------
+    message : str
     errors : dict of str to str
         The traceback of each category that failed.
     results : list of dict, or DataFrame
         What `run_benchmark` would have returned, of the others.
+
+    Attributes
+    ----------
+    errors, results
+        As given.
     """
 
     def __init__(self, message, errors=None, results=None):

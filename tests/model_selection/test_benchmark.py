@@ -270,6 +270,24 @@ def test_generated_images():
     assert row["aupro"] == aupro_score(data.masks, model.transform(data.test))
 
 
+def test_anomalous_training_images_are_left_out(tmp_path):
+    trees.make_visa(os.fspath(tmp_path), "candle")
+    options = {"protocol": "2cls_fewshot"}
+    row = run_benchmark(detector(), "visa", tmp_path, dataset_options=options)[0]
+    assert (row["n_train"], row["n_good"], row["n_anomalous"]) == (3, 1, 1)
+
+
+def test_unlabelled_images_are_not_used(tmp_path):
+    trees.make_mvtec_ad2(os.fspath(tmp_path), "vial")
+    data = load_mvtec_ad2(tmp_path, "vial", split="all")
+    table = run_benchmark(detector(), data)
+    assert table[0]["n_test"] == 10
+    assert "mixed" not in {row["subset"] for row in table}
+    data = load_mvtec_ad2(tmp_path, "vial", split="private")
+    with pytest.raises(BenchmarkError, match="0 good training images and 0 labelled"):
+        run_benchmark(detector(), data)
+
+
 def test_elpv_and_folders_have_no_split(tmp_path):
     trees.make_elpv(os.fspath(tmp_path / "elpv"))
     _, y = load_dataset("elpv", tmp_path / "elpv", "mono", return_X_y="labels")
@@ -384,11 +402,14 @@ def test_what_makes_a_run_another_one(root, tmp_path):
     os.utime(root / "tile/ground_truth/contamination/000_mask.png", ns=(1, 1))
     run(root, out)
     assert categories_fitted()[7:] == ["tile"], "another mask"
+    os.utime(root / "tile/test/good/000.png", ns=(1, 1))
+    run(root, out)
+    assert categories_fitted()[8:] == ["tile"], "another test image"
     estimator = Recording(random_state=0)
     run_benchmark(estimator, "mvtec_ad", root, "cable", out=out, metrics="aupro")
     run_benchmark(estimator, "mvtec_ad", root, "cable", out=out, random_state=1)
     run_benchmark(estimator, "mvtec_ad", root, "cable", out=out, resume=False)
-    assert categories_fitted()[8:] == ["cable"] * 3
+    assert categories_fitted()[9:] == ["cable"] * 3
     assert_same(run(root, out)[1:2], first[1:2])
     assert_same(
         run_benchmark(detector(), "mvtec_ad", root, "cable", out=out), first[1:2]
