@@ -1,6 +1,6 @@
 """Does the false-alarm rate that is asked for hold on unseen good images?
 
-    python benchmarks/false_alarm_rates.py --repetitions 60 --n-jobs 2 --out rates.json
+    python benchmarks/false_alarm_rates.py --repetitions 100 --n-jobs 2 --out rates.json
 
 Every repetition makes a data set of its own (its seed is the repetition's number), fits
 every detector with ``false_alarm_rate=0.1`` on the good training images, and counts how
@@ -114,7 +114,7 @@ def summary(rates):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--repetitions", type=int, default=100)
     parser.add_argument("--n-train", type=int, default=49)
     parser.add_argument("--n-test", type=int, default=100)
     parser.add_argument("--size", type=int, default=64, help="of the images, in pixels")
