@@ -378,12 +378,14 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
             is one of ours, holds out by itself, without going through all X again.
         """
         self.detector_ = inner = self._clone_detector()
+        steps = ()
         if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
-            X = inner[:-1].fit(X).transform(X) if len(inner) > 1 else X
-            inner = inner[-1]
+            steps, inner = inner[:-1], inner[-1]
         if not isinstance(inner, MapDetector):
             self.detector_.fit(X)
             return None
+        if len(steps):
+            X = steps.fit(X).transform(X)
         images, learned = inner._fit_without_threshold(X)
         return lambda train, test: inner._score_fold(images, learned, train, test)
 

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 
-from skuad.base import MapDetector
+from skuad.base import ImageTransformer, MapDetector
 from skuad.detectors import PatchDetector, PatchKNN, Tiled
 from skuad.io import ImageSequence, write_image
 from skuad.io import _sequence as sequence_module
@@ -112,6 +112,29 @@ def test_inner_detectors_are_fitted_without_a_threshold():
     tiled = Tiled(inner, tile=64).fit(IMAGES)
     assert np.isnan(tiled.detector_[-1].offset_)
     assert inner[-1].contamination == 0.1
+
+
+class Double(ImageTransformer):
+    """A step that would show if it were applied twice."""
+
+    def _transform_image(self, image):
+        return (image // 4) * 2
+
+
+@pytest.mark.parametrize("inner", [Brightness(), Identity()], ids=["foreign", "ours"])
+def test_steps_of_an_inner_pipeline_are_applied_once(inner):
+    seen = []
+
+    class Records(type(inner)):
+        def fit(self, X, y=None):
+            seen.append(np.asarray(X).max())
+            return super().fit(X)
+
+        def _fit_images(self, images):
+            seen.append(max(image.max() for image in images))
+
+    Tiled(make_pipeline(Double(), Records()), tile=56, calibration=None).fit(IMAGES)
+    assert seen[-1] == (IMAGES.max() // 4) * 2
 
 
 def test_groups_reach_the_folds():
