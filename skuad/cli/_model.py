@@ -161,6 +161,7 @@ def with_tiles(estimator, **tiles):
         return outer
     tiled = Tiled(estimator, calibration=None, **tiles)
     tiled.detector_, tiled.offset_ = estimator, np.nan
+    tiled.tile_shape_ = (tiled.tile, tiled.tile)
     for name in ("false_alarm_rate", "n_channels_in_", "image_dtype_"):
         if hasattr(estimator, name):
             setattr(tiled, name, getattr(estimator, name))

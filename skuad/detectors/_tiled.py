@@ -15,9 +15,9 @@ class Tiled(MetaMapDetector):
     """Run a detector on tiles and stitch its maps together.
 
     Images of any size and of mixed sizes are cut into square tiles; the last tile of a
-    row or column moves inward, and an image smaller than a tile is padded by
-    reflection. The threshold holds for whole images: it is set on the scores, reduced
-    over all tiles, of images that were held out as a whole.
+    row or column moves inward, and an image smaller than others, and than a tile, is
+    padded by reflection. The threshold holds for whole images: it is set on the scores,
+    reduced over all tiles, of images that were held out as a whole.
 
     Parameters
     ----------
@@ -50,6 +50,9 @@ class Tiled(MetaMapDetector):
     ----------
     detector_ : estimator
         The fitted detector.
+    tile_shape_ : (int, int)
+        Height and width of the tiles: `tile`, or the largest side of the training
+        images if that is smaller.
     offset_ : float
         Threshold: an image whose ``score_samples`` is below it is anomalous.
 
@@ -98,24 +101,28 @@ class Tiled(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _geometry(self, images):
-        tile, stride = self.tile, self.stride or self.tile
-        if stride > tile:
+    def _geometry(self):
+        stride = self.tile if self.stride is None else self.stride
+        if stride > self.tile:
             raise ValueError(
-                f"stride={stride} is larger than tile={tile}: pixels between the tiles "
-                "would be left out. Lower the stride"
+                f"stride={stride} is larger than tile={self.tile}: pixels between the "
+                "tiles would be left out. Lower the stride"
             )
-        size = (tile, tile)
-        if images.is_rows:
-            size = (1, min(tile, images.data.shape[1]))
-        return {"tile": size, "stride": tuple(min(stride, side) for side in size)}
+        return {
+            "tile": self.tile_shape_,
+            "stride": tuple(min(stride, side) for side in self.tile_shape_),
+        }
 
     def _fit_images(self, images):
-        geometry = self._geometry(images)
+        # Tiles larger than any image would be filled with padding.
+        shapes = {number: image.shape[:2] for number, image in enumerate(images)}
+        heights, widths = zip(*shapes.values(), strict=True)
+        self.tile_shape_ = (min(self.tile, max(heights)), min(self.tile, max(widths)))
+        geometry = self._geometry()
         if self.fit_on == "images":
             self._fit_detector(images.data)
             return None
-        tiles = TileSource(images, **geometry)
+        tiles = TileSource(images, image_shapes=shapes, **geometry)
         held_out = self._fit_detector(tiles.as_input())
         return None if held_out is None else (tiles.owner, held_out)
 
@@ -137,12 +144,12 @@ class Tiled(MetaMapDetector):
         return float(getattr(np, self.score_reduce)(scores))
 
     def _detect(self, images):
-        for tiles in tile_groups(images, **self._geometry(images)):
+        for tiles in tile_groups(images, **self._geometry()):
             results = iter(
                 detect(self.detector_, tiles.as_input()) if len(tiles) else ()
             )
             for coords, image_shape in zip(
-                tiles.coords, tiles.image_shapes, strict=True
+                tiles.coords, tiles.image_shapes.values(), strict=True
             ):
                 # Each map is put in its place while it is still in the cache.
                 scores = []

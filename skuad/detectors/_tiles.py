@@ -25,28 +25,28 @@ class TileSource(Sequence):
         Whole images.
     tile, stride : (int, int)
         Height and width of a tile and distances between tiles, in pixels.
+    image_shapes : dict of {int: (H, W)}
+        Sizes of the images by number; the tiles are of these images.
     decoded : dict of {int: ndarray} or None, default=None
-        Pixels of some of the images by number; the tiles are of these only. By default
-        they are of all, and images are read twice, first for their sizes.
+        Pixels of the same images, which are otherwise read on access.
 
     Attributes
     ----------
     coords : list of list of (y0, x0)
         Upper left corners of the tiles of each image.
-    image_shapes : list of (H, W)
     """
 
-    def __init__(self, images: Images, *, tile, stride, decoded=None):
+    def __init__(self, images: Images, *, tile, stride, image_shapes, decoded=None):
         self.images = images
         self.tile = tile
+        self.image_shapes = image_shapes
         self._decoded = decoded
         self._last = (None, None)
-        self.coords, self.image_shapes = [], []
+        self.coords = []
         # Images of one shape share their list of corners: tiles may be a million.
         known_coords = {}
-        self._numbers = range(len(images)) if decoded is None else list(decoded)
-        for number in self._numbers:
-            shape = self._image(number).shape[:2]
+        self._numbers = list(image_shapes)
+        for number, shape in image_shapes.items():
             if shape not in known_coords:
                 grid = iter_tile_coords(*shape, tile=tile, stride=stride)
                 known_coords[shape] = list(grid)
@@ -54,7 +54,6 @@ class TileSource(Sequence):
             if roi is not None:
                 coords = [(y, x) for y, x in coords if self._cut(roi, y, x).any()]
             self.coords.append(coords)
-            self.image_shapes.append(shape)
         # Number of tiles up to and with each image.
         self._ends = np.cumsum([len(coords) for coords in self.coords])
 
@@ -118,11 +117,12 @@ def tile_groups(images: Images, *, tile, stride) -> Iterator[TileSource]:
         decoded[number] = image
         coords = iter_tile_coords(*image.shape[:2], tile=tile, stride=stride)
         n_tiles += sum(1 for _ in coords)
-        if n_tiles >= _TILES_AT_ONCE:
-            yield TileSource(images, tile=tile, stride=stride, decoded=decoded)
+        if n_tiles >= _TILES_AT_ONCE or number == len(images) - 1:
+            shapes = {key: pixels.shape[:2] for key, pixels in decoded.items()}
+            yield TileSource(
+                images, tile=tile, stride=stride, image_shapes=shapes, decoded=decoded
+            )
             decoded, n_tiles = {}, 0
-    if decoded:
-        yield TileSource(images, tile=tile, stride=stride, decoded=decoded)
 
 
 def stitch(maps, coords, image_shape, *, reduce) -> np.ndarray:

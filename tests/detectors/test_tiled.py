@@ -65,6 +65,13 @@ def test_an_identity_comes_back(inner, tile, stride, reduce):
         np.testing.assert_allclose(anomaly_map, image[..., 0], rtol=1e-5)
 
 
+def test_tiles_are_no_larger_than_the_largest_training_image():
+    small = [IMAGES[0][:40], IMAGES[1][:, :50]]
+    tiled = Tiled(Brightness(), tile=100, calibration=None).fit(small)
+    assert tiled.tile_shape_ == (80, 100)
+    assert tiled.detector_.shape_ == (3, 80, 100, 3)
+
+
 def test_a_stride_that_leaves_holes_raises():
     with pytest.raises(ValueError, match="stride=40 is larger than tile=32"):
         Tiled(Identity(), tile=32, stride=40).fit(IMAGES)
