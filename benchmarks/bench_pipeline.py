@@ -86,7 +86,9 @@ def peak_memory(step, folder, n_images):
 class Memory:
     """Peak memory of GrayWorld and Tiled(PatchKNN) over paths, above that of imports.
 
-    The bank is bounded, so the number of images should not matter.
+    The bank and the maps in memory are bounded, so the number of images should not
+    matter. What the scorer counts is buffered, up to 128 MiB, which 256 of these images
+    fill.
     """
 
     params = (["fit", "predict", "aupro"], [50, 500])

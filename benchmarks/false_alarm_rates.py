@@ -1,6 +1,6 @@
 """Does the false-alarm rate that is asked for hold on unseen good images?
 
-    python benchmarks/false_alarm_rates.py --repetitions 100 --n-jobs 2 --out rates.json
+    python -m benchmarks.false_alarm_rates --repetitions 100 --n-jobs 2 --out rates.json
 
 Every repetition makes a data set of its own (its seed is the repetition's number), fits
 every detector with ``false_alarm_rate=0.1`` on the good training images, and counts how
