@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class _ImageEstimator(BaseEstimator):
+class _ImageEstimator(TransformerMixin, BaseEstimator):
     """Tags and output of an estimator whose samples are images."""
 
     def __sklearn_tags__(self):
@@ -72,7 +72,7 @@ class _ImageEstimator(BaseEstimator):
         return self
 
 
-class ImageTransformer(TransformerMixin, _ImageEstimator):
+class ImageTransformer(_ImageEstimator):
     """Base of transformers from one image to one image (or whatever else).
 
     A subclass writes ``_transform_image(image)`` on an (H, W, C) array. One that learns
@@ -160,7 +160,7 @@ def mask_outside(anomaly_map: np.ndarray, roi: np.ndarray) -> np.ndarray:
     return np.where(roi, anomaly_map, np.minimum(lowest, np.float32(0)))
 
 
-class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
+class MapDetector(OutlierMixin, _ImageEstimator):
     """Base of detectors that give an anomaly map and a score for every image.
 
     A subclass has the parameters `false_alarm_rate`, `contamination` and `calibration`
@@ -214,6 +214,25 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
         else:
             self.offset_ = np.nan
         return self
+
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit, and decide for the same images.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+        y : None, array-like of {1, -1} or masks, default=None
+            Images that it marks as anomalous are left out of fit.
+        **kwargs
+            Passed to `fit`.
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n_images,)
+            +1 is good, -1 anomalous.
+        """
+        return self.fit(X, y, **kwargs).predict(X)
 
     def detect(self, X) -> Iterator[tuple[np.ndarray, float]]:
         """Yield the anomaly map and the anomaly score of every image.
@@ -330,10 +349,16 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
             delayed(self._score_fold)(images, learned, train, test)
             for train, test in folds
         )
-        scores = np.full(len(images), np.nan)
+        scores, tested = np.zeros(len(images)), np.zeros(len(images), bool)
         for (_, test), values in zip(folds, fold_scores, strict=True):
-            scores[test] = values
-        return scores[~np.isnan(scores)]
+            scores[test], tested[test] = values, True
+        if np.isnan(scores).any():
+            raise ValueError(
+                f"{np.isnan(scores).sum()} held-out images have the score NaN, "
+                f"{images.describe(int(np.isnan(scores).argmax()))} among them: no "
+                "threshold can be set"
+            )
+        return scores[tested]
 
     def _score_fold(self, images, learned, train, test) -> np.ndarray:
         """Fit a clone on some images and score others; `learned` is not used here."""
@@ -342,7 +367,7 @@ class MapDetector(OutlierMixin, TransformerMixin, _ImageEstimator):
 
 
 class MetaMapDetector(MetaEstimatorMixin, MapDetector):
-    """Base of detectors round a detector, a pipeline that ends in one, or a search.
+    """Base of detectors round a detector, or a pipeline that ends in one.
 
     They own the threshold: inner detectors are fitted with ``calibration=None``.
     """

@@ -1,5 +1,6 @@
 """Patch features, scored by any scikit-learn estimator."""
 
+import os
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -51,7 +52,7 @@ class PatchDetector(MapDetector):
     calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
         How images are held out: a number of folds or a splitter; ``"auto"`` is 20
         folds, or 10 of more than 200 images. None sets no threshold.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path-like, joblib.Memory or None, default=None
         Cache for the embedder, if it has no own.
     n_jobs : int or None, default=None
         Number of folds that are fitted in parallel.
@@ -100,7 +101,7 @@ class PatchDetector(MapDetector):
             Interval(Real, 0, 1, closed="neither"),
         ],
         **MapDetector._parameter_constraints,
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
@@ -192,9 +193,13 @@ class PatchDetector(MapDetector):
 
     def _fit_fold(self, patches, train):
         """Fit on patches that were sampled already; return what scores rows."""
-        fold = clone(self)
         rows = patches.of_images(train)
+        fold = self._clone_for_fold(len(rows) / len(patches.rows))
         return fold._fit_rows(rows, check_random_state(self.random_state))._row_scores
+
+    def _clone_for_fold(self, share):
+        """Clone for a fit on this share of the patches."""
+        return clone(self)
 
     def _patches_of(self, images, patches, numbers):
         """Yield layout and rows of images, embedded anew if the sample lacks some."""

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import clone
 
 from skuad.detectors._patch import PatchDetector
 from skuad.neighbors import NearestNeighborDetector
@@ -54,7 +55,7 @@ class PatchKNN(PatchDetector):
         folds, or 10 of more than 200 images, for a greedy
         coreset, which is chosen anew for each; else it is leave-one-out, by passing
         over the image's own rows of the bank. None sets no threshold.
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path-like, joblib.Memory or None, default=None
         Cache for the embedder, if it has no own.
     n_jobs : int or None, default=None
         Number of folds that are fitted in parallel.
@@ -159,9 +160,16 @@ class PatchKNN(PatchDetector):
         return calibration_folds(calibration, n_images, groups)
 
     def _fit_fold(self, patches, train):
-        if self._can_pass_over_rows:
+        # Scaling is that of all images; without one of them it is nearly the same.
+        one_left_out = len(train) == len(patches.layouts) - 1
+        if self._can_pass_over_rows and (one_left_out or self.scaling is None):
             bank = self.estimator_
             mask = np.isin(patches.image[bank.bank_indices_], train)
             if mask.sum() >= self.n_neighbors:
                 return lambda rows: -bank.score_samples(self._scaled(rows), mask=mask)
         return super()._fit_fold(patches, train)
+
+    def _clone_for_fold(self, share):
+        # A bank as large as the final one: a smaller would make held-out scores worse.
+        ratio = min(1.0, self.coreset_ratio / share)
+        return clone(self).set_params(coreset_ratio=ratio)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from skuad.base import MapDetector, MetaMapDetector, detect
+from skuad.base import MapDetector, MetaMapDetector, detect, mask_outside
 from skuad.io import ImageSequence, read_mask
 
 
@@ -141,7 +141,10 @@ class RegionOfInterest(MetaMapDetector):
         return learned(train, test)
 
     def _detect(self, images):
-        return detect(self.detector_, self._inside(images))
+        for anomaly_map, score in detect(self.detector_, self._inside(images)):
+            if self.roi_ is not None:
+                anomaly_map = mask_outside(anomaly_map, self.roi_)
+            yield anomaly_map, score
 
     def _inside(self, images):
         """Give the images with their region, or as they are without one."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from skuad.base import MapDetector, MetaMapDetector, detect
+from skuad.base import MapDetector, MetaMapDetector, detect, mask_outside
 from skuad.detectors._tiles import TileSource, stitch, tile_groups
 from skuad.utils._param_validation import Interval, StrOptions
 
@@ -148,13 +148,16 @@ class Tiled(MetaMapDetector):
             results = iter(
                 detect(self.detector_, tiles.as_input()) if len(tiles) else ()
             )
-            for coords, image_shape in zip(
-                tiles.coords, tiles.image_shapes.values(), strict=True
+            for coords, (number, image_shape) in zip(
+                tiles.coords, tiles.image_shapes.items(), strict=True
             ):
                 # Each map is put in its place while it is still in the cache.
                 scores = []
                 maps = _maps_of(islice(results, len(coords)), scores)
                 anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
+                roi = images.roi(number)
+                if roi is not None:
+                    anomaly_map = mask_outside(anomaly_map, roi)
                 yield anomaly_map, self._reduced(scores)
 
 

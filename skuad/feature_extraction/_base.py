@@ -1,6 +1,7 @@
 """What every embedder has in common: images in, feature maps out, batch by batch."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from copy import copy
 from itertools import islice
@@ -54,8 +55,10 @@ class Embedder(ImageTransformer):
             arrays = []
             for number in batch:
                 image = images[number]
-                if not images.is_rows:
-                    self._check_size(image, images.describe(number))
+                if not images.is_rows and not self._is_large_enough(image):
+                    raise ValueError(
+                        f"{images.describe(number)} {self._too_small(image)}"
+                    )
                 arrays.append(image)
             yield from self._embed_batch(arrays)
 
@@ -81,14 +84,15 @@ class Embedder(ImageTransformer):
             np.stack([item.values for item in features]) if images.is_rows else features
         )
 
-    def _check_size(self, image, name):
-        height, width = image.shape[:2]
-        if min(height, width) < self.min_size:
-            raise ValueError(
-                f"{name} is {height} x {width} pixels, but {type(self).__name__} needs "
-                f"{self.min_size} x {self.min_size} or more: enlarge the image, or give "
-                "line scans as the rows of a 2-D float array"
-            )
+    def _is_large_enough(self, image):
+        return min(image.shape[:2]) >= self.min_size
+
+    def _too_small(self, image):
+        return (
+            f"is {image.shape[0]} x {image.shape[1]} pixels, but {type(self).__name__} "
+            f"needs {self.min_size} x {self.min_size} or more: enlarge the image, or give "
+            "line scans as the rows of a 2-D float array"
+        )
 
     def _cache_settings(self):
         """Return what features depend on beside the pixels; a version of skuad too."""
@@ -100,7 +104,7 @@ class Embedder(ImageTransformer):
         if self.memory is None:
             values = self._embed(arrays)
         else:
-            cached = check_memory(self.memory).cache(
+            cached = check_memory(_as_memory(self.memory)).cache(
                 _embed_one, ignore=["embedder", "image"]
             )
             settings = joblib_hash(self._cache_settings())
@@ -114,6 +118,10 @@ class Embedder(ImageTransformer):
         ]
 
 
+def _as_memory(memory):
+    return os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+
+
 class _EmbedOne:
     """A picklable step from one image to its features."""
 
@@ -124,7 +132,8 @@ class _EmbedOne:
         image = check_image(
             image, n_channels=getattr(self.embedder, "n_channels_in_", None)
         )
-        self.embedder._check_size(image, "the image")
+        if not self.embedder._is_large_enough(image):
+            raise ValueError(f"the image {self.embedder._too_small(image)}")
         return self.embedder._embed_batch([image])[0]
 
 

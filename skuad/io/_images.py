@@ -94,7 +94,9 @@ class Images:
             )
         except ValueError as error:
             raise ValueError(f"{self.describe(index)}: {error}") from error
-        self.dtype = _warn_other_dtype(image.dtype, self.dtype, self.describe(index))
+        if self.dtype not in (None, dtype_kind(image.dtype)):
+            _warn_other_dtype(self.describe(index), image.dtype, self.dtype)
+            self.dtype = None
         return image
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -161,17 +163,13 @@ class _KeepDimensions:
         return result[:, :, 0] if np.ndim(image) == 2 else result
 
 
-def _warn_other_dtype(dtype, fitted, name):
-    """Warn if the dtype is not the fitted one; return what is still to be compared."""
-    if fitted in (None, dtype_kind(dtype)):
-        return fitted
+def _warn_other_dtype(name, dtype, fitted):
     warnings.warn(
         f"{name} is {dtype}, but the estimator was fitted on {fitted} images: the values "
         "are compared after scaling uint8 by 255, uint16 by data_range and float by 1",
         UserWarning,
         stacklevel=4,
     )
-    return None
 
 
 def as_images(X) -> Images:

@@ -38,7 +38,7 @@ class ImageSequence(Sequence):
     """
 
     def __init__(self, source, steps=(), *, indices=None, roi=None):
-        self.source = source
+        self.source = source.to_numpy() if hasattr(source, "iloc") else source
         self.steps = tuple(steps)
         self.indices = np.arange(len(source)) if indices is None else indices
         self._roi = roi
@@ -67,7 +67,12 @@ class ImageSequence(Sequence):
         return image
 
     def __array__(self, dtype=None, copy=None):
-        return np.stack(list(self)).astype(dtype, copy=False)
+        images = np.stack(list(self))
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+    def __iter__(self):
+        # Not that of Sequence, which would end quietly at an IndexError of a step.
+        return (self[index] for index in range(len(self)))
 
     def __repr__(self):
         return f"ImageSequence({len(self)} images, {len(self.steps)} steps)"
@@ -82,8 +87,8 @@ class ImageSequence(Sequence):
         return self._with(steps=(*self.steps, step))
 
     def with_roi(self, roi: np.ndarray) -> "ImageSequence":
-        """Return the sequence with a region of interest for every image."""
-        return self._with(roi=roi)
+        """Return the sequence with a region for every image, inside one it has."""
+        return self._with(roi=roi if self._roi is None else roi & self._roi)
 
     def roi(self, index: int) -> np.ndarray | None:
         """Region of interest of an image: a bool array (H, W), or None for all."""

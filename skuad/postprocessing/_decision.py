@@ -10,7 +10,14 @@ from scipy.ndimage import binary_fill_holes
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skuad.base import MapDetector, MetaMapDetector, detect, pool_map, validate_images
+from skuad.base import (
+    MapDetector,
+    MetaMapDetector,
+    detect,
+    mask_outside,
+    pool_map,
+    validate_images,
+)
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 
 
@@ -192,10 +199,16 @@ class MapDecision(MetaMapDetector):
 
     def _detect(self, images):
         postprocess = None if self.postprocess is None else clone(self.postprocess)
-        for anomaly_map, _ in detect(self.detector_, images.data):
+        for number, (anomaly_map, _) in enumerate(detect(self.detector_, images.data)):
             if postprocess is not None:
-                anomaly_map = postprocess.transform([anomaly_map])[0]
-            yield anomaly_map, pool_map(anomaly_map, self.pool)
+                (anomaly_map,) = postprocess.transform([anomaly_map])
+                anomaly_map = np.asarray(anomaly_map, np.float32)
+            roi = images.roi(number)
+            if roi is None:
+                yield anomaly_map, pool_map(anomaly_map, self.pool)
+            else:
+                score = pool_map(anomaly_map[roi], self.pool)
+                yield mask_outside(anomaly_map, roi), score
 
     def predict_mask(self, X):
         """Masks of the defects.

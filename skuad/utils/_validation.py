@@ -3,7 +3,7 @@
 from copy import copy
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skuad.io._images import Images, as_images, dtype_kind
 from skuad.utils._targets import anomalous
@@ -68,6 +68,7 @@ def good_images(images: Images, y, groups=None) -> tuple[Images, np.ndarray | No
     """
     bad = anomalous(y, len(images))
     if groups is not None:
+        check_consistent_length(bad, groups)
         groups = np.asarray(groups)[~bad]
     if not bad.any():
         return images, groups

@@ -213,3 +213,25 @@ def test_saved_file_gives_equal_bits(tmp_path):
         loaded.transform(DEFECTIVE), detector.transform(DEFECTIVE)
     )
     assert loaded.offset_ == detector.offset_
+
+
+def test_fit_predict_leaves_out_marked_defects():
+    X = np.concatenate([IMAGES, DEFECTIVE])
+    y = np.r_[np.ones(len(IMAGES), int), -1]
+    detector = PatchKNN(coreset=None, false_alarm_rate=0.1)
+    assert detector.fit_predict(X, y)[-1] == -1
+
+
+def test_set_output_takes_the_default_only():
+    detector = PatchDetector().set_output(transform="default")
+    with pytest.raises(ValueError, match="pandas"):
+        detector.set_output(transform="pandas")
+
+
+def test_nan_scores_set_no_threshold():
+    class Nan(PatchDetector):
+        def _score_fold(self, images, learned, train, test):
+            return np.full(len(test), np.nan)
+
+    with pytest.raises(ValueError, match=r"20 held-out images have the score NaN"):
+        Nan().fit(IMAGES)

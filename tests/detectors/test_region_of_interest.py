@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import OneClassSVM
 
 from skuad.detectors import PatchDetector, PatchKNN, RegionOfInterest, Tiled
 from skuad.detectors._region_of_interest import region_mask
 from skuad.io import write_image
-from skuad.postprocessing import MapDecision
+from skuad.postprocessing import MapDecision, SmoothMaps
 from skuad.preprocessing import GrayWorld
 from skuad.utils._testing import make_images
 
@@ -122,4 +123,22 @@ def test_region_is_stored_in_the_file(tmp_path):
     (tmp_path / "roi.png").unlink()
     np.testing.assert_array_equal(
         joblib.load(tmp_path / "line.joblib").transform(IMAGES), maps
+    )
+
+
+def test_outside_is_no_maximum_of_negative_maps():
+    inner = Tiled(PatchDetector(estimator=OneClassSVM(nu=0.1)), tile=32)
+    fitted = RegionOfInterest(inner, ROI, false_alarm_rate=0.1).fit(IMAGES)
+    maps = fitted.transform(IMAGES)
+    assert maps[:, ROI].min() < 0
+    assert (maps[:, ~ROI].max(axis=1) <= maps[:, ROI].min(axis=1)).all()
+
+
+def test_smoothing_inside_does_not_leak_out():
+    inner = MapDecision(PatchDetector(), SmoothMaps(4), pool="mean")
+    fitted = RegionOfInterest(inner, ROI, false_alarm_rate=0.1).fit(IMAGES)
+    maps = fitted.transform(IMAGES)
+    assert (maps[:, ~ROI] == 0).all()
+    np.testing.assert_allclose(
+        -fitted.score_samples(IMAGES), maps[:, ROI].mean(axis=1), rtol=1e-5
     )

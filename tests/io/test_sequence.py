@@ -122,3 +122,15 @@ def test_another_dtype_warns_once():
     with pytest.warns(UserWarning, match="image 1 is uint8, but .* float") as caught:
         list(images)
     assert len(caught) == 1
+
+
+def test_an_index_error_of_a_step_does_not_end_the_sequence():
+    def fail(image):
+        raise IndexError
+
+    with pytest.raises(IndexError):
+        list(ImageSequence([np.zeros((2, 2))]).then(fail))
+
+
+def test_arrays_keep_their_dtype():
+    assert np.asarray(ImageSequence([np.zeros((2, 2), np.uint8)])).dtype == np.uint8

@@ -35,7 +35,9 @@ def test_none_is_all_good():
     assert not anomalous(None, 3).any()
 
 
-@pytest.mark.parametrize("y", [[0, 1, 1], [0, 1, 2], [True, False, True], [0.5, 1.5, 2]])
+@pytest.mark.parametrize(
+    "y", [[0, 1, 1], [0, 1, 2], [True, False, True], [0.5, 1.5, 2]]
+)
 def test_other_labels_warn_and_are_not_used(y):
     with pytest.warns(UserWarning, match=r"np\.where\(is_defect, -1, 1\)"):
         assert not anomalous(y, 3).any()
