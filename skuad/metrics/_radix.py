@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from skuad.metrics._keys import ordered_keys
 
 # Values that are held before they are counted, at two bytes each.
-_HELD = 1 << 26
+_HELD = 1 << 24
 # From this size on a table of all 16-bit numbers beats sorting.
 _TABLE_SIZE = 1 << 12
 

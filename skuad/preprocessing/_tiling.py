@@ -308,11 +308,15 @@ def _stitch_weighted(placed, first, shape, weights, complete, fill_value):
             total[rows, columns] += down * across
         # Channels lie side by side in a row, which keeps the inner loops long.
         tile_map = tile_map.reshape(len(tile_map), -1)
-        across = np.repeat(across, n_channels)
-        part = weighted[: len(tile_map), : tile_map.shape[1]]
-        np.multiply(tile_map, down * across, out=part)
         start = columns.start * n_channels
-        out[rows, start : start + tile_map.shape[1]] += part
+        target = out[rows, start : start + tile_map.shape[1]]
+        if (down == 1).all() and (across == 1).all():
+            target[:] = tile_map  # no other tile reaches here
+            continue
+        part = weighted[: len(tile_map), : tile_map.shape[1]]
+        np.multiply(tile_map, np.repeat(across, n_channels), out=part)
+        part *= down
+        target += part
     out = out.reshape(shape + channels)
     if total is not None:
         covered = total > 0
