@@ -6,7 +6,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from skuad.base import MapDetector, MetaMapDetector, detect, mask_outside
+from skuad.base import MetaMapDetector, detect, mask_outside
 from skuad.io import ImageSequence, read_mask
 
 
@@ -109,7 +109,6 @@ class RegionOfInterest(MetaMapDetector):
     _parameter_constraints: ClassVar[dict] = {
         **MetaMapDetector._parameter_constraints,
         "roi": ["array-like", str, os.PathLike, None],
-        **MapDetector._parameter_constraints,
     }
 
     def __init__(

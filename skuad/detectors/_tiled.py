@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from skuad.base import MapDetector, MetaMapDetector, detect, mask_outside
+from skuad.base import MetaMapDetector, detect, mask_outside
 from skuad.detectors._tiles import TileSource, stitch, tile_groups
 from skuad.utils._param_validation import Interval, StrOptions
 
@@ -75,7 +75,6 @@ class Tiled(MetaMapDetector):
         "reduce": [StrOptions({"blend", "mean", "max"})],
         "score_reduce": [StrOptions({"max", "mean"})],
         "fit_on": [StrOptions({"tiles", "images"})],
-        **MapDetector._parameter_constraints,
     }
 
     def __init__(

@@ -11,7 +11,6 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import (
-    MapDetector,
     MetaMapDetector,
     detect,
     mask_outside,
@@ -166,7 +165,6 @@ class MapDecision(MetaMapDetector):
             StrOptions({"max", "mean"}),
             Interval(Real, 0, 1, closed="neither"),
         ],
-        **MapDetector._parameter_constraints,
     }
 
     def __init__(
