@@ -2,7 +2,7 @@
 
     python -m benchmarks.false_alarm_rates --repetitions 100 --n-jobs 2 --out rates.json
 
-Every repetition makes a data set of its own (its seed is the repetition's number), fits
+Every repetition makes a data set of its own (seeds count up from ``--first-seed``), fits
 every detector with ``false_alarm_rate=0.1`` on the good training images, and counts how
 many unseen good images it flags. Rendered images are used, since their training and
 test images are exchangeable. There are 49 training images by default: the threshold is
@@ -85,13 +85,13 @@ def one_repetition(seed, *, n_train, n_test, size, names=None):
     return rates
 
 
-def measure(n_repetitions, *, n_train, n_test, size, n_jobs=None, names=None):
+def measure(seeds, *, n_train, n_test, size, n_jobs=None, names=None):
     """Rates of every detector as arrays with one entry per repetition."""
     repetitions = Parallel(n_jobs=n_jobs)(
         delayed(one_repetition)(
             seed, n_train=n_train, n_test=n_test, size=size, names=names
         )
-        for seed in range(n_repetitions)
+        for seed in seeds
     )
     return {
         name: np.array([rates[name] for rates in repetitions])
@@ -115,6 +115,7 @@ def summary(rates):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=100)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--n-train", type=int, default=49)
     parser.add_argument("--n-test", type=int, default=100)
     parser.add_argument("--size", type=int, default=64, help="of the images, in pixels")
@@ -124,7 +125,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     rates = measure(
-        options.repetitions,
+        range(options.first_seed, options.first_seed + options.repetitions),
         n_train=options.n_train,
         n_test=options.n_test,
         size=options.size,
