@@ -6,7 +6,7 @@ from pathlib import Path
 import skuad
 
 LEVELS = [
-    {"utils", "io"},
+    {"utils", "io", "weights"},
     {"base"},
     {"preprocessing", "augmentation", "feature_extraction", "neighbors"},
     {"datasets", "metrics"},

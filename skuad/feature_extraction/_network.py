@@ -1,0 +1,196 @@
+"""What embedders by a pretrained network have in common."""
+
+import os
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+
+from skuad.feature_extraction._base import Embedder
+from skuad.io._scale import unit_float
+from skuad.utils._optional import import_optional
+from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._torch import (
+    load_network,
+    resolve_device,
+    resolve_dtype,
+    run_in_batches,
+)
+from skuad.weights import WeightsHolder
+
+
+class NetworkEmbedder(WeightsHolder, Embedder):
+    """Base of embedders by a pretrained network.
+
+    A subclass has the parameters `layers`, `image_size`, `average`, `device`, `dtype`,
+    `batch_size`, `store_weights` and `memory`, names its `_extra`, and writes
+
+    - ``_find_weights()``: the path of the file of weights;
+    - ``_network_key()``: what the network depends on beside the weights, a tuple;
+    - ``_build_network(source)``: a `PatchNetwork` on the CPU, in float32.
+    """
+
+    _extra: ClassVar[str]
+    _parameter_constraints: ClassVar[dict] = {
+        "layers": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "average": [Interval(Integral, 1, None, closed="left"), None],
+        "device": [str],
+        "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "store_weights": ["boolean"],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+    }
+
+    def fit(self, X, y=None):
+        """Check the parameters and record the weights.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+        """
+        super().fit(X, y)
+        self._hold_weights()
+        self._network()
+        return self
+
+    def _network(self):
+        """Return the network, its weights loaded once per process, with its key."""
+        import_optional("torch", extra=self._extra, needed_by=type(self).__name__)
+        device = resolve_device(self.device)
+        dtype = resolve_dtype(self.dtype, device)
+        source = self._weights_source()
+        key = (type(self), self._network_key(), source.sha256, device, dtype)
+
+        def build():
+            return self._build_network(source).to(device, dtype)
+
+        return load_network(key, build), key
+
+    def _cache_settings(self):
+        ignored = {"memory", "batch_size", "store_weights", "device"}
+        version, module, name, parameters = super()._cache_settings()
+        parameters = {k: v for k, v in parameters.items() if k not in ignored}
+        return version, module, name, parameters, self._weights_source().sha256
+
+    def _embed(self, images):
+        network, key = self._network()
+        stride = network.stride(self.layers)
+        shapes = [_input_shape(image, self.image_size, stride) for image in images]
+        values = [None] * len(images)
+        for shape in dict.fromkeys(shapes):
+            numbers = [i for i, other in enumerate(shapes) if other == shape]
+            features = run_in_batches(
+                lambda batch, shape=shape: network.embed(
+                    batch, shape, layers=self.layers, average=self.average
+                ),
+                [images[i] for i in numbers],
+                key=(*key, shape),
+            )
+            for i, value in zip(numbers, features, strict=True):
+                values[i] = value
+        return values
+
+
+class PatchNetwork:
+    """A network that turns a batch of images into grids of patch features.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    mean, std : sequence of 3 floats
+        Of the channels of the images that the network was trained on, in [0, 1].
+
+    A subclass writes ``stride(layers)``, of which both sides of the input are multiples,
+    and ``grids(x, layers)``: from (B, 3, H, W) to a list of (B, C, h, w).
+    """
+
+    default_average = 1
+
+    def __init__(self, model, *, mean, std):
+        self.model = model
+        self.mean, self.std = mean, std
+
+    def to(self, device, dtype):
+        """Move the network; return it."""
+        import torch
+
+        self.device, self.dtype = torch.device(device), getattr(torch, dtype)
+        self.model = self.model.to(self.device, self.dtype).eval().requires_grad_(False)
+        as_planes = [torch.tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std)]
+        self._mean, self._std = (planes.to(self.device) for planes in as_planes)
+        return self
+
+    def embed(self, images, shape, *, layers, average) -> list[np.ndarray]:
+        """Embed images (H, W, C) of any sizes at one input size.
+
+        Returns
+        -------
+        features : list of ndarray of float32 of shape (h, w, d)
+        """
+        import torch
+        from torch.nn import functional
+
+        average = self.default_average if average is None else average
+        with torch.inference_mode():
+            x = torch.cat([self._as_input(image, shape) for image in images])
+            grids = [grid.float() for grid in self.grids(x.to(self.dtype), layers)]
+            if average > 1:
+                grids = [
+                    functional.avg_pool2d(
+                        grid,
+                        average,
+                        stride=1,
+                        padding=average // 2,
+                        count_include_pad=True,
+                    )
+                    for grid in grids
+                ]
+            finest = max((grid.shape[2:] for grid in grids), key=lambda s: s[0] * s[1])
+            grids = [
+                grid
+                if grid.shape[2:] == finest
+                else functional.interpolate(grid, finest, mode="bilinear")
+                for grid in grids
+            ]
+            features = torch.cat(grids, 1).permute(0, 2, 3, 1).contiguous()
+            return list(features.cpu().numpy())
+
+    def _as_input(self, image, shape):
+        """Resize without cropping, scale and normalise: (1, 3, h, w)."""
+        import torch
+        from torch.nn import functional
+
+        image = image[..., :3] if image.shape[2] == 4 else image
+        # torch resizes 8-bit images several times faster than floats.
+        pixels = image if image.dtype == np.uint8 else unit_float(image)
+        x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        x = x.permute(2, 0, 1)[None]
+        if x.dtype == torch.uint8 and self.device.type != "cpu":
+            x = x.float() / 255
+        if tuple(x.shape[2:]) != shape:
+            x = functional.interpolate(x, shape, mode="bicubic", antialias=True)
+        if x.dtype == torch.uint8:
+            x = x.float() / 255
+        return (x.clamp(0, 1).expand(-1, 3, -1, -1) - self._mean) / self._std
+
+
+def _input_shape(image, image_size, stride) -> tuple[int, int]:
+    """Return the size at which an image goes through the network."""
+    height, width = image.shape[:2]
+    if image_size is None:
+        target = height, width
+    elif isinstance(image_size, Integral):
+        scale = image_size / min(height, width)
+        target = height * scale, width * scale
+    else:
+        target = image_size
+    return tuple(max(1, round(side / stride)) * stride for side in target)

@@ -1,0 +1,29 @@
+"""Files of network weights: where they are looked for, and what a detector keeps of them.
+
+Nothing is ever downloaded, and no network runs on random weights by accident.
+"""
+
+from skuad.weights._find import (
+    WeightsNotFoundError,
+    find_weights,
+    weights_folders,
+)
+from skuad.weights._holder import (
+    WeightsChangedError,
+    WeightsHolder,
+    check_weights,
+    relocate_weights,
+)
+from skuad.weights._packages import PACKAGES, WeightsPackage
+
+__all__ = [
+    "PACKAGES",
+    "WeightsChangedError",
+    "WeightsHolder",
+    "WeightsNotFoundError",
+    "WeightsPackage",
+    "check_weights",
+    "find_weights",
+    "relocate_weights",
+    "weights_folders",
+]
