@@ -1,7 +1,7 @@
 """What embedders by a pretrained network have in common."""
 
 import os
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -22,8 +22,9 @@ from skuad.weights import WeightsHolder
 class NetworkEmbedder(WeightsHolder, Embedder):
     """Base of embedders by a pretrained network.
 
-    A subclass has the parameters `layers`, `image_size`, `average`, `device`, `dtype`,
-    `batch_size`, `store_weights` and `memory`, names its `_extra`, and writes
+    A subclass has the parameters `layers`, `image_size`, `average`, `data_range`,
+    `device`, `dtype`, `batch_size`, `store_weights` and `memory`, names its `_extra`,
+    and writes
 
     - ``_find_weights()``: the path of the file of weights;
     - ``_network_key()``: what the network depends on beside the weights, a tuple;
@@ -31,10 +32,12 @@ class NetworkEmbedder(WeightsHolder, Embedder):
     """
 
     _extra: ClassVar[str]
+    data_range = None
     _parameter_constraints: ClassVar[dict] = {
         "layers": ["array-like", None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "average": [Interval(Integral, 1, None, closed="left"), None],
+        "data_range": [Interval(Real, 0, None, closed="neither"), None],
         "device": [str],
         "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -63,6 +66,12 @@ class NetworkEmbedder(WeightsHolder, Embedder):
 
     def _network(self):
         """Return the network, its weights loaded once per process, with its key."""
+        _check_image_size(self.image_size)
+        if self.average is not None and self.average % 2 == 0:
+            raise ValueError(
+                f"average={self.average} is even: a patch would not be in the middle of "
+                "the square that it is averaged over"
+            )
         import_optional("torch", extra=self._extra, needed_by=type(self).__name__)
         device = resolve_device(self.device)
         dtype = resolve_dtype(self.dtype, device)
@@ -75,9 +84,12 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         return load_network(key, build), key
 
     def _cache_settings(self):
-        ignored = {"memory", "batch_size", "store_weights", "device"}
+        # Where the weights lie does not matter, but what they are.
+        ignored = {"weights", "batch_size", "store_weights", "device"}
         version, module, name, parameters = super()._cache_settings()
         parameters = {k: v for k, v in parameters.items() if k not in ignored}
+        import_optional("torch", extra=self._extra, needed_by=type(self).__name__)
+        parameters["dtype"] = resolve_dtype(self.dtype, resolve_device(self.device))
         return version, module, name, parameters, self._weights_source().sha256
 
     def _embed(self, images):
@@ -89,7 +101,11 @@ class NetworkEmbedder(WeightsHolder, Embedder):
             numbers = [i for i, other in enumerate(shapes) if other == shape]
             features = run_in_batches(
                 lambda batch, shape=shape: network.embed(
-                    batch, shape, layers=self.layers, average=self.average
+                    batch,
+                    shape,
+                    layers=self.layers,
+                    average=self.average,
+                    data_range=self.data_range,
                 ),
                 [images[i] for i in numbers],
                 key=(*key, shape),
@@ -108,16 +124,39 @@ class PatchNetwork:
         In evaluation mode.
     mean, std : sequence of 3 floats
         Of the channels of the images that the network was trained on, in [0, 1].
+    reductions : list of int
+        Stride of every layer, in pixels.
 
-    A subclass writes ``stride(layers)``, of which both sides of the input are multiples,
-    and ``grids(x, layers)``: from (B, 3, H, W) to a list of (B, C, h, w).
+    A subclass writes ``default_layers()``, a list of indices, and ``grids(x, layers)``:
+    from (B, 3, H, W) to a list of (B, C, h, w).
     """
 
-    default_average = 1
-
-    def __init__(self, model, *, mean, std):
+    def __init__(self, model, *, mean, std, reductions):
         self.model = model
         self.mean, self.std = mean, std
+        self.reductions = list(reductions)
+        self.is_grid_of_tokens = len(set(self.reductions)) == 1
+        self.default_average = 1 if self.is_grid_of_tokens else 3
+
+    def resolve_layers(self, layers):
+        """Return the indices of layers, ascending and not negative."""
+        n_layers = len(self.reductions)
+        layers = self.default_layers() if layers is None else layers
+        for layer in layers:
+            if not -n_layers <= layer < n_layers:
+                raise ValueError(
+                    f"layers={list(layers)} has {layer}, but this network has the layers "
+                    f"0 to {n_layers - 1}, of strides {self.reductions}"
+                )
+        return sorted({layer % n_layers for layer in layers})
+
+    def layers_of_strides(self, *strides):
+        """Return the indices of the layers of these strides, in pixels."""
+        return [i for i, r in enumerate(self.reductions) if r in strides]
+
+    def stride(self, layers):
+        """Return the coarsest stride of these layers: inputs are multiples of it."""
+        return max(self.reductions[layer] for layer in self.resolve_layers(layers))
 
     def to(self, device, dtype):
         """Move the network; return it."""
@@ -129,7 +168,9 @@ class PatchNetwork:
         self._mean, self._std = (planes.to(self.device) for planes in as_planes)
         return self
 
-    def embed(self, images, shape, *, layers, average) -> list[np.ndarray]:
+    def embed(
+        self, images, shape, *, layers, average, data_range=None
+    ) -> list[np.ndarray]:
         """Embed images (H, W, C) of any sizes at one input size.
 
         Returns
@@ -141,7 +182,9 @@ class PatchNetwork:
 
         average = self.default_average if average is None else average
         with torch.inference_mode():
-            x = torch.cat([self._as_input(image, shape) for image in images])
+            x = torch.cat(
+                [self._as_input(image, shape, data_range) for image in images]
+            )
             grids = [grid.float() for grid in self.grids(x.to(self.dtype), layers)]
             if average > 1:
                 grids = [
@@ -164,14 +207,15 @@ class PatchNetwork:
             features = torch.cat(grids, 1).permute(0, 2, 3, 1).contiguous()
             return list(features.cpu().numpy())
 
-    def _as_input(self, image, shape):
+    def _as_input(self, image, shape, data_range):
         """Resize without cropping, scale and normalise: (1, 3, h, w)."""
         import torch
         from torch.nn import functional
 
         image = image[..., :3] if image.shape[2] == 4 else image
         # torch resizes 8-bit images several times faster than floats.
-        pixels = image if image.dtype == np.uint8 else unit_float(image)
+        is_8_bit = image.dtype == np.uint8
+        pixels = image if is_8_bit else unit_float(image, data_range=data_range)
         x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         x = x.permute(2, 0, 1)[None]
         if x.dtype == torch.uint8 and self.device.type != "cpu":
@@ -181,6 +225,19 @@ class PatchNetwork:
         if x.dtype == torch.uint8:
             x = x.float() / 255
         return (x.clamp(0, 1).expand(-1, 3, -1, -1) - self._mean) / self._std
+
+
+def _check_image_size(image_size):
+    sizes = (image_size,) if isinstance(image_size, Integral) else image_size
+    if sizes is not None and not (
+        len(sizes) in (1, 2)
+        and all(isinstance(size, Integral) and size > 0 for size in sizes)
+        and (len(sizes) == 2 or sizes is not image_size)
+    ):
+        raise ValueError(
+            f"image_size={image_size!r} is no size: give the length of the shorter side, "
+            "or (height, width), in whole pixels above 0, or None for the image's own"
+        )
 
 
 def _input_shape(image, image_size, stride) -> tuple[int, int]:

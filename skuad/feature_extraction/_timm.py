@@ -12,30 +12,17 @@ class TimmNetwork(PatchNetwork):
     """A backbone of timm; layers are indices into its ``feature_info``."""
 
     def __init__(self, model):
-        self.reductions = [info["reduction"] for info in model.feature_info]
-        self.is_grid_of_tokens = len(set(self.reductions)) == 1
         config = model.pretrained_cfg
-        super().__init__(model, mean=config["mean"], std=config["std"])
-        self.default_average = 1 if self.is_grid_of_tokens else 3
+        super().__init__(
+            model,
+            mean=config["mean"],
+            std=config["std"],
+            reductions=[info["reduction"] for info in model.feature_info],
+        )
 
-    def resolve_layers(self, layers):
-        """Return indices of layers: of a CNN strides 8 and 16, of a ViT the last one."""
-        n_layers = len(self.reductions)
-        if layers is None and self.is_grid_of_tokens:
-            return [n_layers - 1]
-        if layers is None:
-            return [i for i, r in enumerate(self.reductions) if r in (8, 16)]
-        for layer in layers:
-            if not -n_layers <= layer < n_layers:
-                raise ValueError(
-                    f"layers={list(layers)} has {layer}, but this network has the layers "
-                    f"0 to {n_layers - 1}, of strides {self.reductions}"
-                )
-        return sorted({layer % n_layers for layer in layers})
-
-    def stride(self, layers):
-        """Return the coarsest stride of these layers."""
-        return max(self.reductions[layer] for layer in self.resolve_layers(layers))
+    def default_layers(self):
+        """Return the last layer of a ViT, strides 8 and 16 of a CNN."""
+        return [-1] if self.is_grid_of_tokens else self.layers_of_strides(8, 16)
 
     def grids(self, x, layers):
         """Return the features of the layers, as a list of (B, C, h, w)."""
