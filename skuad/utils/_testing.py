@@ -13,6 +13,7 @@ def instances() -> dict[str, list]:
     from sklearn.ensemble import IsolationForest
     from sklearn.pipeline import make_pipeline
 
+    from skuad import augmentation
     from skuad.detectors import PatchDetector, PatchKNN, RegionOfInterest, Tiled
     from skuad.feature_extraction import FilterBankEmbedder
     from skuad.neighbors import NearestNeighborDetector
@@ -30,11 +31,18 @@ def instances() -> dict[str, list]:
     # need be far away.
     inner = PatchKNN(coreset="random", random_state=0)
     return {
+        "ChannelGain": [augmentation.ChannelGain()],
+        "Compose": [augmentation.make_industrial_camera_augmenter()],
+        "DefocusBlur": [augmentation.DefocusBlur()],
+        "ExposureShift": [augmentation.ExposureShift()],
         "FilterBankEmbedder": [FilterBankEmbedder()],
+        "Gamma": [augmentation.Gamma()],
         "GrayWorld": [GrayWorld()],
         "HomomorphicFilter": [HomomorphicFilter()],
+        "JPEGCompression": [augmentation.JPEGCompression()],
         "MapDecision": [MapDecision(inner, SmoothMaps(sigma=1), **rate)],
         "MaxRGB": [MaxRGB()],
+        "MotionBlur": [augmentation.MotionBlur(angle=(0, 180))],
         "NearestNeighborDetector": [NearestNeighborDetector()],
         "PatchDetector": [
             PatchDetector(**rate),
@@ -43,12 +51,14 @@ def instances() -> dict[str, list]:
         ],
         "PatchKNN": [PatchKNN(**rate), PatchKNN(coreset="random", **rate)],
         "RegionOfInterest": [RegionOfInterest(inner, **rate)],
+        "SensorNoise": [augmentation.SensorNoise()],
         "SmoothMaps": [SmoothMaps()],
         "Tiled": [
             Tiled(inner, **rate),
             Tiled(make_pipeline(GrayWorld(), inner), **rate),
         ],
         "Tiler": [Tiler()],
+        "Vignette": [augmentation.Vignette()],
         "WhiteBalance": [WhiteBalance(), WhiteBalance(method="reference")],
     }
 

@@ -1,0 +1,133 @@
+"""What all augmenters share: randomness that depends on the image alone."""
+
+import os
+import zlib
+from numbers import Integral
+
+import numpy as np
+
+from skuad.base import ImageTransformer, validate_images
+from skuad.io import read_mask
+from skuad.utils._param_validation import Interval
+
+SEED = [Interval(Integral, 0, None, closed="left")]
+DATA_RANGE = [Interval(Integral, 1, 65535, closed="both"), None]
+
+
+def image_generator(image, random_state, copy=0):
+    """Make the generator of an image, which neither order nor batch changes.
+
+    Parameters
+    ----------
+    image : ndarray
+        The checksum of its bytes is the digest.
+    random_state : int
+    copy : int, default=0
+        Number of the augmented copy.
+
+    Returns
+    -------
+    rng : numpy.random.Generator
+        Seeded with `random_state`, `copy` and the digest.
+    """
+    # A checksum is enough: two images that share it only share their random numbers.
+    digest = zlib.crc32(np.ascontiguousarray(image).data)
+    return np.random.default_rng(np.random.SeedSequence([random_state, copy, digest]))
+
+
+class Augmenter(ImageTransformer):
+    """Base of augmenters: transformers of images whose parameters are drawn per image.
+
+    A subclass has the parameter `random_state` and writes ``_change(image, rng)``, or
+    ``_change_both(image, mask, rng)`` if it moves pixels.
+    """
+
+    def augment_image(self, image, mask=None, *, copy=0):
+        """Augment one image and its mask.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, C)
+            uint8, uint16 or float.
+        mask : ndarray of shape (H, W) or None, default=None
+            Pixels of defects.
+        copy : int, default=0
+            Each number gives another copy; 0 is the one that `transform` gives.
+
+        Returns
+        -------
+        image : ndarray
+        mask : ndarray or None
+            As given, unless the augmenter moves pixels or adds defects.
+        """
+        rng = image_generator(image, self.random_state, copy)
+        return self._change_both(image, mask, rng)
+
+    def augment(self, X, masks=None, *, copy=0):
+        """Augment images together with their masks.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`. Files are read.
+        masks : array-like of length n or None, default=None
+            For every image a mask (H, W), the path of one, None or '' (good), or -1
+            (anomalous, nobody having drawn where).
+        copy : int, default=0
+            Each number gives another copy; 0 is the one that `transform` gives.
+
+        Returns
+        -------
+        images : ndarray or list of ndarray
+            A stack or line scans as an array, anything else as a list.
+        masks : list or None
+            For every image a mask, None or -1; None if none were given and none are
+            made.
+        """
+        self._validate_params()
+        images = validate_images(self, X, reset=False)
+        if masks is not None and len(masks) != len(images):
+            raise ValueError(
+                f"there are {len(masks)} masks for {len(images)} images: give one per "
+                "image, None for a good image"
+            )
+        augmented, changed_masks = [], []
+
+        def step(image):
+            number = len(augmented)
+            entry = None if masks is None else _mask_of(masks[number], image.shape[:2])
+            is_drawn = isinstance(entry, np.ndarray)
+            image, mask = self.augment_image(
+                image, entry if is_drawn else None, copy=copy
+            )
+            augmented.append(image)
+            changed_masks.append(entry if mask is None and not is_drawn else mask)
+            return image
+
+        result = images.map(step)
+        if images.kind == "lazy":
+            result = list(result)
+        has_masks = masks is not None or any(m is not None for m in changed_masks)
+        return result, changed_masks if has_masks else None
+
+    def _transform_image(self, image):
+        return self.augment_image(image)[0]
+
+    def _change_both(self, image, mask, rng):
+        return self._change(image, rng), mask
+
+
+def _mask_of(entry, shape):
+    """Return a mask, None for a good image, or -1."""
+    if entry is None:
+        return None
+    if isinstance(entry, str | os.PathLike):
+        is_good = os.fspath(entry) in ("", ".")
+        return None if is_good else read_mask(entry, shape=shape)
+    entry = np.asarray(entry)
+    if entry.ndim == 0:
+        return -1 if entry == -1 else None
+    mask = np.atleast_2d(entry)
+    if mask.shape != shape:
+        raise ValueError(f"a mask of shape {mask.shape} for an image of shape {shape}")
+    return mask

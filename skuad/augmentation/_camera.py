@@ -1,0 +1,324 @@
+"""What light, lens and camera do to an image, as functions of arrays."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from skuad.augmentation._ranges import draw
+from skuad.augmentation._scaling import multiply_channels, multiply_rows
+from skuad.preprocessing._pixels import check_pixels, full_scale
+
+# OpenCV 5 has look-up tables of 16 bits; 4 has them of 8.
+_LUT_DTYPES = (np.uint8, np.uint16) if int(cv2.__version__[0]) >= 5 else (np.uint8,)
+# Since 4.11 a file is decoded to RGB, with no swap of the channels afterwards.
+_READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
+
+
+def check_number(name, value, low, high, *, low_open=False, high_open=False):
+    """Raise unless a number lies in an interval.
+
+    Raises
+    ------
+    ValueError
+        With the name, the value and the interval.
+    """
+    above = low < value if low_open else low <= value
+    below = value < high if high_open else value <= high
+    if not (above and below):
+        raise ValueError(
+            f"{name} must be in {'(' if low_open else '['}{low:g}, {high:g}"
+            f"{')' if high_open else ']'}, got {value!r}"
+        )
+
+
+def jpeg_compress(image, quality=90, *, data_range=None):
+    """Store an image as a JPEG and read it back.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; uint8, uint16 or float.
+    quality : int, default=90
+        From 1 (worst) to 100, as libjpeg counts. Colours are stored at half the
+        resolution, the default of nearly every camera.
+    data_range : int, default=None
+        Largest value of a uint16 image, such as 4095 for a 12-bit camera; 65535 by
+        default. Other dtypes do not depend on it.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `image`
+        A JPEG has 8 bits: uint16 and float pixels are rounded to 256 levels and cut
+        off at 0 and full scale. Alpha is left alone.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or `quality` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import jpeg_compress
+    >>> image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    >>> compressed = jpeg_compress(image, quality=50)
+    >>> compressed.shape, compressed.dtype, bool((compressed == image).all())
+    ((16, 16, 3), dtype('uint8'), False)
+    """
+    image = check_pixels(image)
+    check_number("quality", quality, 1, 100)
+    if image.dtype != np.uint8:
+        limit = full_scale(image.dtype, data_range)
+        levels = np.clip(image / np.float32(limit), 0, 1) * 255
+        decoded = jpeg_compress(np.rint(levels).astype(np.uint8), quality)
+        restored = decoded.astype(np.float64) * (limit / 255)
+        if image.dtype.kind == "u":
+            restored = np.rint(restored)
+        restored = restored.astype(image.dtype)
+        if image.ndim == 3 and image.shape[2] == 4:
+            restored[..., 3] = image[..., 3]
+        return restored
+    if image.ndim == 3 and image.shape[2] == 4:
+        colour = np.ascontiguousarray(image[..., :3])
+        return np.dstack([jpeg_compress(colour, quality), image[..., 3]])
+    is_colour = image.ndim == 3 and image.shape[2] == 3
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if is_colour else image
+    done, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    if not done:
+        raise ValueError(
+            f"an image of shape {image.shape} cannot be stored as a JPEG: its sides are "
+            "at most 65500 pixels long"
+        )
+    if not is_colour:
+        return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE).reshape(image.shape)
+    if _READ_RGB is not None:
+        return cv2.imdecode(file, _READ_RGB)
+    return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def vignette(image, strength=0.3):
+    r"""Darken an image towards its corners, as a lens does.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; uint8, uint16 or float.
+    strength : float in [0, 1), default=0.3
+        Share of the light that is missing in the corners; 0 changes nothing.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `image`
+        Alpha is left alone. With strength 0 the image is returned as it is, not copied.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or `strength` is out of range.
+
+    Notes
+    -----
+    The light falls off with the fourth power of the cosine of the angle to the optical
+    axis [1]_, which goes through the middle of the image: at the distance :math:`r`
+    from it, 1 in the corners, the factor is :math:`(1 + k r^2)^{-2}`, with the
+    :math:`k` that gives ``1 - strength`` at 1. The pixels' centres count, and those of
+    the corner pixels are the corners.
+
+    In uint8 images of many pixels some neighbouring rows share their factors, as far as
+    that changes no pixel by more than a quarter of a gray level before rounding.
+
+    References
+    ----------
+    .. [1] R. Kingslake and R. B. Johnson, "Lens Design Fundamentals", 2nd edition,
+       Academic Press, 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import vignette
+    >>> vignette(np.full((3, 3), 200, np.uint8), strength=0.3)
+    array([[140, 166, 140],
+           [166, 200, 166],
+           [140, 166, 140]], dtype=uint8)
+    """
+    image = check_pixels(image)
+    check_number("strength", strength, 0, 1, high_open=True)
+    if strength == 0:
+        return image
+    height, width = image.shape[:2]
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    k = (1 - strength) ** -0.5 - 1
+    # Squares of the distances to the middle, times k, across and down. A corner is at
+    # half the diagonal between the centres of opposite corner pixels.
+    diagonal = max((height - 1) ** 2 + (width - 1) ** 2, 1)
+    across = k * (2 * np.arange(width) - (width - 1)) ** 2 / diagonal
+    down = k * (2 * np.arange(height) - (height - 1)) ** 2 / diagonal
+    across = (1 + np.repeat(across, channels)).astype(np.float32)
+    down = down.astype(np.float32)
+    shared = _rows_that_share(image.dtype, k, height, diagonal)
+
+    def factors(rows):
+        # The middle row of a group stands for it.
+        middles = np.arange(rows.start // shared, -(-rows.stop // shared)) * shared
+        middles = np.minimum(middles + shared // 2, height - 1)
+        block = down[middles, None] + across
+        np.multiply(block, block, out=block)
+        np.divide(1, block, out=block)
+        if channels == 4:
+            block[:, 3::4] = 1
+        if shared > 1:
+            block = np.repeat(block, shared, axis=0)
+        start = rows.start % shared
+        return block[start : start + rows.stop - rows.start]
+
+    return multiply_rows(image, factors)
+
+
+def _rows_that_share(dtype, k, height, diagonal):
+    """Count the rows that can share a row of factors; only those of uint8 do."""
+    if dtype != np.uint8:
+        return 1
+    # The derivative of the factor by the row is at most this, at the upper edge.
+    steepest = 8 * k * (height - 1) / diagonal
+    return int(np.clip(0.5 / 255 / max(steepest, 1e-12), 1, 16))
+
+
+def random_channel_gain(
+    image, *, red=(0.9, 1.1), blue=(0.9, 1.1), random_state=0, data_range=None
+):
+    """Tint an image: multiply red and blue by factors relative to green.
+
+    These are the two numbers by which cameras set the white balance. A light of lower
+    colour temperature has more red and less blue.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; uint8, uint16 or float.
+    red, blue : float or (float, float), default=(0.9, 1.1)
+        Positive factors, or ranges to draw them from uniformly.
+    random_state : int or numpy.random.Generator, default=0
+        Draws the factors.
+    data_range : int, default=None
+        Largest value of a uint16 image; 65535 by default.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `image`
+        Integers are rounded, and cut off at full scale. Alpha is left alone, and a gray
+        image is returned as it is, not copied.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or a factor is not positive.
+
+    See Also
+    --------
+    skuad.preprocessing.apply_channel_gains : Any three factors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import random_channel_gain
+    >>> image = np.full((1, 1, 3), 100, np.uint8)
+    >>> random_channel_gain(image, red=1.2, blue=(0.8, 0.8))
+    array([[[120, 100,  80]]], dtype=uint8)
+    """
+    image = check_pixels(image)
+    rng = np.random.default_rng(random_state)
+    gains = [draw(red, rng), 1.0, draw(blue, rng), 1.0]
+    for name, gain in (("red", gains[0]), ("blue", gains[2])):
+        check_number(name, gain, 0, np.inf, low_open=True, high_open=True)
+    if image.ndim == 2 or image.shape[2] == 1:
+        return image
+    return multiply_channels(image, gains[: image.shape[2]], data_range)
+
+
+def exposure_shift(image, stops=0.5, *, data_range=None):
+    """Expose an image longer or shorter: twice the light for each stop.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; uint8, uint16 or float. Pixels are taken to be linear in
+        light.
+    stops : float, default=0.5
+        Logarithm to the base 2 of the change, in [-16, 16].
+    data_range : int, default=None
+        Largest value of a uint16 image; 65535 by default.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `image`
+        Integers are rounded, and cut off at full scale; floats are not cut off. Alpha is
+        left alone.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or `stops` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import exposure_shift
+    >>> exposure_shift(np.array([[10, 100, 200]], np.uint8), stops=1)
+    array([[ 20, 200, 255]], dtype=uint8)
+    """
+    image = check_pixels(image)
+    check_number("stops", stops, -16, 16)
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    gains = np.full(channels, 2.0**stops)
+    gains[3:] = 1
+    return multiply_channels(image, gains, data_range)
+
+
+def adjust_gamma(image, gamma=1.2, *, data_range=None):
+    """Raise pixels, as shares of full scale, to a power.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+        Gray, RGB or RGBA; uint8, uint16 or float.
+    gamma : float, default=1.2
+        The power, in (0, 10]: above 1 the middle tones get darker, below 1 brighter.
+    data_range : int, default=None
+        Largest value of a uint16 image; 65535 by default. Larger ones stay as they are.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `image`
+        Integers are rounded. Negative floats keep their sign. Alpha is left alone.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or `gamma` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import adjust_gamma
+    >>> adjust_gamma(np.array([[0, 51, 255]], np.uint8), gamma=2)
+    array([[  0,  10, 255]], dtype=uint8)
+    """
+    image = check_pixels(image)
+    check_number("gamma", gamma, 0, 10, low_open=True)
+    if image.ndim == 3 and image.shape[2] == 4:
+        colour = adjust_gamma(image[..., :3], gamma, data_range=data_range)
+        return np.dstack([colour, image[..., 3]])
+    if image.dtype.kind == "f":
+        return np.copysign(np.abs(image) ** image.dtype.type(gamma), image)
+    table = _gamma_table(image.dtype, float(gamma), full_scale(image.dtype, data_range))
+    if image.dtype in _LUT_DTYPES:
+        return cv2.LUT(image, table).reshape(image.shape)
+    return np.take(table, image)
+
+
+@lru_cache(maxsize=8)
+def _gamma_table(dtype, gamma, limit):
+    levels = np.arange(np.iinfo(dtype).max + 1)
+    table = np.rint(limit * (levels / limit) ** gamma)
+    return np.where(levels <= limit, table, levels).astype(dtype)
