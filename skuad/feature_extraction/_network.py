@@ -1,6 +1,7 @@
 """What embedders by a pretrained network have in common."""
 
 import os
+import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -141,11 +142,13 @@ class PatchNetwork:
     def resolve_layers(self, layers):
         """Return the indices of layers, ascending and not negative."""
         n_layers = len(self.reductions)
-        layers = self.default_layers() if layers is None else layers
+        layers = self.default_layers() if layers is None else list(layers)
+        if not layers:
+            raise ValueError("layers is empty: name at least one, or give None")
         for layer in layers:
-            if not -n_layers <= layer < n_layers:
+            if not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
                 raise ValueError(
-                    f"layers={list(layers)} has {layer}, but this network has the layers "
+                    f"layers={layers} has {layer}, but this network has the layers "
                     f"0 to {n_layers - 1}, of strides {self.reductions}"
                 )
         return sorted({layer % n_layers for layer in layers})
@@ -212,6 +215,7 @@ class PatchNetwork:
         import torch
         from torch.nn import functional
 
+        _check_pixels(image)
         image = image[..., :3] if image.shape[2] == 4 else image
         # torch resizes 8-bit images several times faster than floats.
         is_8_bit = image.dtype == np.uint8
@@ -228,16 +232,28 @@ class PatchNetwork:
 
 
 def _check_image_size(image_size):
-    sizes = (image_size,) if isinstance(image_size, Integral) else image_size
-    if sizes is not None and not (
-        len(sizes) in (1, 2)
-        and all(isinstance(size, Integral) and size > 0 for size in sizes)
-        and (len(sizes) == 2 or sizes is not image_size)
-    ):
+    if image_size is None or isinstance(image_size, Integral):
+        return
+    sizes = list(image_size)
+    if len(sizes) != 2 or not all(isinstance(s, Integral) and s > 0 for s in sizes):
         raise ValueError(
             f"image_size={image_size!r} is no size: give the length of the shorter side, "
             "or (height, width), in whole pixels above 0, or None for the image's own"
         )
+
+
+def _check_pixels(image):
+    """Warn of floats that are no part of the unit range; a line scan may be anything."""
+    if image.dtype.kind == "f" and image.shape[0] > 1:
+        low, high = float(image.min()), float(image.max())
+        if low < -1 or high > 2:
+            warnings.warn(
+                f"pixels go from {low:.4g} to {high:.4g}, but a network takes floats "
+                "from 0 to 1, and what is outside is cut off: scale the images, or give "
+                "them as uint8 or uint16",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def _input_shape(image, image_size, stride) -> tuple[int, int]:

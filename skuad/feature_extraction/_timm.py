@@ -2,8 +2,10 @@
 
 import difflib
 import sys
+from functools import lru_cache
 
 from skuad.feature_extraction._network import PatchNetwork
+from skuad.utils._torch import is_out_of_memory
 from skuad.weights import PACKAGES, WeightsNotFoundError, find_weights
 from skuad.weights._read import load_strictly, read_state_dict
 
@@ -13,6 +15,11 @@ class TimmNetwork(PatchNetwork):
 
     def __init__(self, model):
         config = model.pretrained_cfg
+        if not hasattr(model, "forward_intermediates") or not model.feature_info:
+            raise ValueError(
+                f"timm gives no features of {config['architecture']} by layer: take "
+                "another model"
+            )
         super().__init__(
             model,
             mean=config["mean"],
@@ -22,18 +29,30 @@ class TimmNetwork(PatchNetwork):
 
     def default_layers(self):
         """Return the last layer of a ViT, strides 8 and 16 of a CNN."""
-        return [-1] if self.is_grid_of_tokens else self.layers_of_strides(8, 16)
+        if self.is_grid_of_tokens:
+            return [-1]
+        return self.layers_of_strides(8, 16) or [-1]
 
     def grids(self, x, layers):
         """Return the features of the layers, as a list of (B, C, h, w)."""
-        return self.model.forward_intermediates(
-            x,
-            indices=self.resolve_layers(layers),
-            norm=self.is_grid_of_tokens,
-            stop_early=True,
-            output_fmt="NCHW",
-            intermediates_only=True,
-        )
+        try:
+            return self.model.forward_intermediates(
+                x,
+                indices=self.resolve_layers(layers),
+                norm=self.is_grid_of_tokens,
+                stop_early=True,
+                output_fmt="NCHW",
+                intermediates_only=True,
+            )
+        except (AssertionError, RuntimeError) as error:
+            size, made_for = tuple(x.shape[2:]), self.model.pretrained_cfg["input_size"]
+            if is_out_of_memory(error) or size == made_for[1:]:
+                raise
+            raise ValueError(
+                f"{self.model.pretrained_cfg['architecture']} cannot take images at "
+                f"{size[0]} x {size[1]} pixels ({error}): it was made for "
+                f"image_size={made_for[1:]}, to which an image of any size is resized"
+            ) from error
 
 
 def build_timm_network(model_name, source) -> TimmNetwork:
@@ -42,25 +61,55 @@ def build_timm_network(model_name, source) -> TimmNetwork:
     state_dict = read_state_dict(source)
     if source.sha256 in {package.sha256 for package in PACKAGES.values()}:
         # The packages' names are those of another implementation, in the same order.
-        names = create_model(model_name).state_dict()
+        names = _names_with_classifier(model_name)
         if len(names) == len(state_dict):
             state_dict = dict(zip(names, state_dict.values(), strict=True))
     expected = model.state_dict()
-    if not expected.keys() <= state_dict.keys():
-        convert = getattr(
-            sys.modules[type(model).__module__], "checkpoint_filter_fn", None
-        )
-        state_dict = state_dict if convert is None else convert(state_dict, model)
-    classifiers = model.pretrained_cfg.get("classifier") or ()
-    classifiers = [classifiers] if isinstance(classifiers, str) else classifiers
-    state_dict = {
-        name: tensor
-        for name, tensor in state_dict.items()
-        if name in expected
-        or not any(name.startswith(f"{c}.") for c in (*classifiers, "head"))
-    }
+    if not _fits(expected, _without_classifier(state_dict, model_name, expected)):
+        state_dict = _as_timm_names_it(state_dict, model, source)
+    state_dict = _without_classifier(state_dict, model_name, expected)
     load_strictly(model, state_dict, source)
     return TimmNetwork(model)
+
+
+def _fits(expected, state_dict):
+    return expected.keys() == state_dict.keys() and all(
+        expected[name].shape == state_dict[name].shape for name in expected
+    )
+
+
+def _as_timm_names_it(state_dict, model, source):
+    """Convert a checkpoint of the original authors, such as facebook's DINOv2."""
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return state_dict
+    try:
+        return convert(dict(state_dict), model)
+    except (KeyError, IndexError, AttributeError, ValueError, RuntimeError) as error:
+        # The function takes for granted that the architecture is the right one.
+        load_strictly(model, state_dict, source)
+        raise ValueError(f"{source.path} cannot be converted: {error}") from error
+
+
+def _without_classifier(state_dict, model_name, expected):
+    if state_dict.keys() <= expected.keys():
+        return state_dict
+    classifier = _names_with_classifier(model_name) - expected.keys()
+    prefixes = {name.rpartition(".")[0] + "." for name in classifier} | {"head."}
+    return {
+        name: tensor
+        for name, tensor in state_dict.items()
+        if name in expected or not name.startswith(tuple(prefixes))
+    }
+
+
+@lru_cache(maxsize=8)
+def _names_with_classifier(model_name):
+    """Return the names of all tensors of a model, in order, without making them."""
+    import torch
+
+    with torch.device("meta"):
+        return create_model(model_name).state_dict().keys()
 
 
 def create_backbone(model_name):
@@ -72,13 +121,15 @@ def create_backbone(model_name):
 
 
 def create_model(model_name, **kwargs):
-    """Create a network of timm; weights are random.
+    """Create a network of timm; weights are random."""
+    import timm
 
-    Raises
-    ------
-    ValueError
-        If timm has no such model; the nearest names are given.
-    """
+    check_model_name(model_name)
+    return timm.create_model(model_name, pretrained=False, **kwargs)
+
+
+def check_model_name(model_name):
+    """Raise a ValueError, with the nearest names, if timm has no such model."""
     import timm
 
     name = model_name.partition(".")[0]
@@ -88,7 +139,6 @@ def create_model(model_name, **kwargs):
             f"timm has no model {model_name!r}"
             + (f": did you mean {' or '.join(near)}?" if near else "")
         )
-    return timm.create_model(model_name, pretrained=False, **kwargs)
 
 
 def find_timm_weights(model_name):
@@ -102,8 +152,10 @@ def find_timm_weights(model_name):
     try:
         return find_weights(model_name)
     except WeightsNotFoundError:
-        config = create_model(model_name, num_classes=0).pretrained_cfg
-    hub_id = config.get("hf_hub_id")
+        check_model_name(model_name)
+    from timm.models import get_pretrained_cfg
+
+    hub_id = get_pretrained_cfg(model_name).hf_hub_id
     if not hub_id:
         return find_weights(model_name)
     from huggingface_hub import try_to_load_from_cache

@@ -34,6 +34,9 @@ class TimmEmbedder(NetworkEmbedder):
     average : int or None, default=None
         Side of the square of patches over which features are averaged, odd; by default
         3 for a convolutional network and 1 for a transformer.
+    data_range : float or None, default=None
+        The value of a uint16 image that stands for full scale: 65535 by default, 4095
+        for a 12-bit camera.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``"auto"`` takes a GPU where there
         is one.
@@ -88,6 +91,7 @@ class TimmEmbedder(NetworkEmbedder):
         layers=None,
         image_size=None,
         average=None,
+        data_range=None,
         device="auto",
         dtype="auto",
         batch_size=8,
@@ -99,6 +103,7 @@ class TimmEmbedder(NetworkEmbedder):
         self.layers = layers
         self.image_size = image_size
         self.average = average
+        self.data_range = data_range
         self.device = device
         self.dtype = dtype
         self.batch_size = batch_size

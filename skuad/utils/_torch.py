@@ -93,8 +93,13 @@ def run_in_batches(run: Callable, items: list, *, key: tuple) -> list:
             results += run(items[len(results) : len(results) + size])
             continue
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error) or size == 1:
+            if not is_out_of_memory(error):
                 raise
+            if size == 1:
+                raise MemoryError(
+                    "not even one image fits into memory: lower image_size, cut the "
+                    "images into tiles, or take another device"
+                ) from error
         # Outside of the handler, which holds on to the failed run's tensors.
         _fitting_sizes[key] = _shrink(size)
     return results
@@ -115,7 +120,8 @@ def _shrink(size):
     return half
 
 
-def _is_out_of_memory(error):
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory does not suffice."""
     import torch
 
     # torch's allocator on the CPU raises a plain RuntimeError.
