@@ -14,6 +14,7 @@ def instances() -> dict[str, list]:
     from sklearn.pipeline import make_pipeline
 
     from skuad import augmentation
+    from skuad.calibration import ConformalDetector
     from skuad.detectors import PatchDetector, PatchKNN, RegionOfInterest, Tiled
     from skuad.feature_extraction import FilterBankEmbedder
     from skuad.neighbors import NearestNeighborDetector
@@ -33,6 +34,7 @@ def instances() -> dict[str, list]:
     return {
         "ChannelGain": [augmentation.ChannelGain()],
         "Compose": [augmentation.make_industrial_camera_augmenter()],
+        "ConformalDetector": [ConformalDetector(inner, false_alarm_rate=0.25)],
         "DefocusBlur": [augmentation.DefocusBlur()],
         "ExposureShift": [augmentation.ExposureShift()],
         "FilterBankEmbedder": [FilterBankEmbedder()],

@@ -1,0 +1,474 @@
+"""A detector whose false-alarm rate is promised."""
+
+import warnings
+from copy import copy
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.base import MetaMapDetector, detect, validate_images
+from skuad.calibration import _rates, _tail
+from skuad.calibration._cross_fit import cross_fit, fit_one, look_at, split_steps, take
+from skuad.calibration._folds import conformal_folds, group_weights, one_per_group
+from skuad.calibration._sharing import in_turns
+from skuad.utils import CalibrationWarning
+from skuad.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+)
+from skuad.utils._targets import anomalous
+
+_SHARE = Interval(Real, 0, 1, closed="neither")
+
+
+class ConformalDetector(MetaMapDetector):
+    """Promise a false-alarm rate, from good images that the detector has not learnt.
+
+    The threshold is an order statistic of held-out scores, and the promise is a theorem
+    of conformal prediction [1]_: it holds for any detector and any law of the scores.
+    It needs one thing, that good images to come are exchangeable with those that the
+    detector was calibrated on: same product, camera and light, in no particular order.
+    Any shift breaks it; see `DriftMonitor`.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, a pipeline that ends in one, a search over one, or a foreign
+        estimator whose ``transform`` gives maps.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged.
+    cv : int, "prefit" or splitter, default=5
+        Which good images are held out. ``"prefit"``: all; `detector` is fitted already,
+        on others. A splitter with one split, such as ``ShuffleSplit(1)``: the detector
+        learns from its training side only. A number of folds K (no more than
+        there are images or groups), or a splitter with several: every image is held out
+        once, and none is lost to calibration.
+    guarantee : {"marginal", "high_probability"} or None, default="marginal"
+        What is promised of the false-alarm rate; see Notes.
+    confidence : float in (0, 1), default=0.95
+        Probability of "high_probability", and of the intervals of ``tail="gpd"``.
+    tail : {"empirical", "gpd"}, default="empirical"
+        With ``guarantee=None``: the threshold is an order statistic, or the level of a
+        generalised Pareto law that is fitted to the highest scores (peaks over
+        threshold). The latter is an extrapolation to rates that so few images cannot
+        show, and no promise; it needs 40 images.
+    pixel_rate : float in (0, 1) or None, default=None
+        Expected share of a good image's pixels that `predict_mask` may flag. None:
+        the share of good images with any flagged pixel is at most `false_alarm_rate`
+        (the family-wise rate).
+    n_jobs : int or None, default=None
+        Number of threads that fit folds.
+    random_state : int, RandomState or None, default=None
+        Seed of what is drawn with "high_probability" and groups, and with
+        ``tail="gpd"``.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The detector, fitted on all good images unless there is a single split.
+    offset_ : float
+        An image whose ``score_samples`` is below it is anomalous.
+    rate_bound_ : float
+        What the false-alarm rate is proven to be at most; NaN where nothing is.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Held-out scores; low is anomalous.
+    n_calibration_ : int
+        Number of images that were held out, or of groups of them.
+    pixel_offset_ : float
+        Pixels whose map is above ``-pixel_offset_`` are in the mask.
+    fold_detectors_ : list of estimator
+        With several folds and "marginal": the detectors that score new images, without
+        the stateless steps before them. Empty otherwise.
+    offset_interval_, rate_interval_ : (float, float)
+        With ``tail="gpd"``: where `offset_` and the rate at it may lie, given that the
+        law is right.
+
+    Raises
+    ------
+    ValueError
+        If there are too few images or groups for the rate (the message gives the
+        smallest rates available), "high_probability" is asked of several folds, a score
+        is NaN, or `cv` does not fit.
+
+    See Also
+    --------
+    achievable_rates : What a number of images can promise.
+    DriftMonitor : Whether images are still like those of the calibration.
+
+    Notes
+    -----
+    n counts held-out images or, if `groups` are given to `fit`, groups: images of a lot
+    are alike, so that whole groups are held out, and each weighs as one image.
+
+    - "marginal", one split or prefit: a new good image is flagged with a probability of
+      at most `false_alarm_rate`, on average over calibration sets. It takes ``1 / rate
+      - 1`` images.
+    - "marginal", K folds: a new image is compared with each held-out score under the
+      detector of that fold (cross-conformal prediction [2]_, CV+ [3]_). In practice the
+      rate is near `false_alarm_rate`; proven is `rate_bound_`, up to twice that plus a
+      term of the order K / n. Every image is scored by all fold detectors, and embedded
+      once; score_samples is `offset_` plus the distance to the decision.
+    - "high_probability": with probability `confidence` over calibration sets, the rate
+      of this very detector is at most `false_alarm_rate`. The threshold follows from the
+      law Beta(k, n + 1 - k) of the rate of the k-th lowest score: 299 images for 1 % at
+      95 %. With groups, one image is drawn from each. For several folds no useful
+      statement of this kind is known (that of [4]_ adds the square root of
+      ``2 K log(K / (1 - confidence)) / n``), so that it is an error.
+    - None: with K folds, one detector and the order statistic of its folds' held-out
+      scores. Nothing is proven, since the final detector differs from those of the
+      folds; it costs one detector per image instead of K + 1.
+
+    Masks with `pixel_rate`, and without it, keep their promise with one split or prefit;
+    `pixel_rate` on average over calibration sets [5]_. With several folds their
+    thresholds are those of the fold detectors, and nothing is proven.
+
+    References
+    ----------
+    .. [1] V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World",
+       2nd edition, Springer 2022.
+    .. [2] V. Vovk, I. Nouretdinov, V. Manokhin and A. Gammerman, "Cross-conformal
+       predictive distributions", COPA 2018.
+    .. [3] R. F. Barber, E. J. Candes, A. Ramdas and R. J. Tibshirani, "Predictive
+       inference with the jackknife+", Annals of Statistics 2021,
+       https://arxiv.org/abs/1905.02928
+    .. [4] M. Bian and R. F. Barber, "Training-conditional coverage for distribution-free
+       predictive inference", 2023, https://arxiv.org/abs/2205.03647
+    .. [5] A. N. Angelopoulos, S. Bates, A. Fisch, L. Lei and T. Schuster, "Conformal
+       risk control", ICLR 2024, https://arxiv.org/abs/2208.02814
+
+    Examples
+    --------
+    >>> from skuad.calibration import ConformalDetector
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> data = make_defect_images(
+    ...     n_train=20, n_good=2, n_defective=2, size=64, random_state=0
+    ... )
+    >>> detector = ConformalDetector(PatchKNN(random_state=0), false_alarm_rate=0.1)
+    >>> detector.fit(data.train).p_values(data.test).round(2)
+    array([...])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "detector": [HasMethods(["fit", "transform"])],
+        "false_alarm_rate": [_SHARE],
+        "cv": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"prefit"}),
+            HasMethods(["split", "get_n_splits"]),
+        ],
+        "guarantee": [StrOptions({"marginal", "high_probability"}), None],
+        "confidence": [_SHARE],
+        "tail": [StrOptions({"empirical", "gpd"})],
+        "pixel_rate": [_SHARE, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        detector,
+        *,
+        false_alarm_rate=0.01,
+        cv=5,
+        guarantee="marginal",
+        confidence=0.95,
+        tail="empirical",
+        pixel_rate=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.detector = detector
+        self.false_alarm_rate = false_alarm_rate
+        self.cv = cv
+        self.guarantee = guarantee
+        self.confidence = confidence
+        self.tail = tail
+        self.pixel_rate = pixel_rate
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, groups=None):
+        """Learn from good images, or from some of them, and calibrate on the others.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+        y : None, array-like of {1, -1} or masks, default=None
+            Not needed. Images that it marks as anomalous are left out, but for a
+            search, which compares its candidates on them.
+        groups : array-like of shape (n_images,), default=None
+            Images of one group, such as a production lot, are held out together and
+            weigh as one image.
+
+        Returns
+        -------
+        self : estimator
+        """
+        images = validate_images(self, X, reset=True)
+        bad = anomalous(y, len(images))
+        good = np.flatnonzero(~bad)
+        if not len(good):
+            raise ValueError(
+                f"y marks all {len(images)} images as anomalous: none is left to "
+                "calibrate on"
+            )
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != (len(images),):
+                raise ValueError(
+                    f"groups has the shape {groups.shape}, but there are {len(images)} "
+                    "images: give one group for each"
+                )
+            groups = groups[good]
+        folds = conformal_folds(self.cv, len(good), groups)
+        self._check_promise(folds, groups)
+        use, weights = self._units(folds, groups)
+        image_weights = np.zeros(len(images))
+        image_weights[good[use]] = weights
+
+        def look(detector, images, numbers):
+            counted = None if self.pixel_rate is None else image_weights[numbers]
+            return look_at(detector, images, counted)
+
+        searched = y is not None and bad.any() and _is_search(self.detector)
+        extra = np.flatnonzero(bad) if searched else bad[:0].nonzero()[0]
+        y = y if searched else None
+        trains = [np.union1d(good[train], extra) for train, _ in folds]
+        tests = [good[test] for _, test in folds]
+        self.fold_detectors_ = []
+        if len(folds) == 1:
+            held_out = images.subset(tests[0])
+            if isinstance(self.cv, str):
+                check_is_fitted(self.detector)
+                self.detector_ = self.detector
+            else:
+                learnt = images.subset(trains[0]).data
+                detector = self._clone_detector()
+                self.detector_ = fit_one(detector, learnt, take(y, trains[0]))
+            found = [look(self.detector_, held_out, tests[0])]
+        else:
+            everything = np.union1d(good, extra)
+            self.detector_, others, found, self._store = cross_fit(
+                self._clone_detector(),
+                images.data,
+                y,
+                [everything, *trains],
+                tests,
+                look,
+                n_jobs=self.n_jobs,
+            )
+            if self.guarantee == "marginal":
+                self.fold_detectors_ = others
+        self._calibrate(found, folds, use, weights)
+        return self
+
+    def _check_promise(self, folds, groups):
+        """Raise, before anything is fitted, if the images cannot keep the promise."""
+        if self.tail == "gpd" and self.guarantee is not None:
+            raise ValueError(
+                f"tail='gpd' extrapolates, and guarantee={self.guarantee!r} cannot be "
+                "given for it: set guarantee=None"
+            )
+        if self.guarantee == "high_probability" and len(folds) > 1:
+            raise ValueError(
+                "guarantee='high_probability' holds for images that no detector has "
+                f"learnt, but cv makes {len(folds)} folds: use cv='prefit', or a single "
+                "split such as ShuffleSplit(1, test_size=0.5, random_state=0)"
+            )
+        tested = np.concatenate([test for _, test in folds])
+        n_units = len(tested) if groups is None else len(np.unique(groups[tested]))
+        unit = "images" if groups is None else "groups of images"
+        rates = [] if self.tail == "gpd" else [(self.false_alarm_rate, self.guarantee)]
+        if self.pixel_rate is not None:
+            rates.append((self.pixel_rate, "marginal"))
+        for rate, guarantee in rates:
+            if n_units < _rates.n_needed(rate, guarantee, self.confidence):
+                raise ValueError(
+                    _rates.too_few(n_units, unit, rate, guarantee, self.confidence)
+                )
+
+    def _units(self, folds, groups):
+        """Which good images are calibrated on, and the weight of each."""
+        use = np.sort(np.concatenate([test for _, test in folds]))
+        if groups is None:
+            self.n_calibration_ = len(use)
+            return use, np.ones(len(use))
+        weights, self.n_calibration_ = group_weights(groups[use])
+        if self.guarantee == "high_probability":
+            use = use[one_per_group(groups[use], self.random_state)]
+            weights = np.ones(len(use))
+        return use, weights
+
+    def _calibrate(self, found, folds, use, weights):
+        """Set thresholds from what was found in the held-out images of each fold."""
+        n, rate = self.n_calibration_, self.false_alarm_rate
+        numbers = np.concatenate([test for _, test in folds])
+        fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
+        keep = np.isin(numbers, use)
+        keep = np.flatnonzero(keep)[np.argsort(numbers[keep])]
+        scores, peaks = (
+            np.concatenate([getattr(part, name) for part in found])[keep]
+            for name in ("scores", "peaks")
+        )
+        self.calibration_scores_, self._fold = scores, fold[keep]
+        self._weights = weights
+        if scores.min() == scores.max():
+            warnings.warn(
+                f"all {len(scores)} held-out scores are equal ({scores[0]:.4g}): the "
+                "detector does not tell images apart, and only lower scores are flagged",
+                CalibrationWarning,
+                stacklevel=4,
+            )
+        allowed = _rates.allowed_weight(n, rate, self.guarantee, self.confidence)
+        if self.tail == "gpd":
+            self._extrapolate(rate)
+        else:
+            self.offset_ = _rates.conformal_offset(scores, weights, allowed)
+        self.rate_bound_ = self._bound(rate, [len(test) for _, test in folds])
+        if self.pixel_rate is not None:
+            shares = found[0].shares
+            for part in found[1:]:
+                shares.shares += part.shares.shares
+            pixels = _rates.allowed_weight(n, self.pixel_rate, "marginal", None)
+            self.pixel_offset_ = -shares.threshold(pixels)
+        elif self.tail == "gpd":
+            self.pixel_offset_ = -_tail.tail_level(_tail.fit_tail(-peaks), rate)
+        else:
+            self.pixel_offset_ = _rates.conformal_offset(peaks, weights, allowed)
+
+    def _bound(self, rate, fold_sizes):
+        if self.guarantee is None:
+            return np.nan
+        if len(fold_sizes) == 1:
+            return float(rate)
+        return _rates.cross_conformal_bound(
+            rate,
+            self.n_calibration_,
+            fold_sizes,
+            is_grouped=len(self._weights) != self.n_calibration_,
+        )
+
+    def _extrapolate(self, rate):
+        values = -self.calibration_scores_
+        self._tail = _tail.fit_tail(values)
+        if rate >= self._tail["share"]:
+            raise ValueError(
+                f"tail='gpd' is for rates below the {self._tail['share']:.1%} of scores "
+                f"that it is fitted to, not {rate:.2%}: use tail='empirical'"
+            )
+        self.offset_ = -_tail.tail_level(self._tail, rate)
+        levels, self.rate_interval_ = _tail.tail_intervals(
+            values,
+            self._tail,
+            rate,
+            confidence=self.confidence,
+            random_state=check_random_state(self.random_state),
+        )
+        self.offset_interval_ = -levels[1], -levels[0]
+
+    def _fit_images(self, images):
+        # As a part of a detector that sets the threshold.
+        self.fold_detectors_ = []
+        if isinstance(self.cv, str):
+            self.detector_ = self.detector
+        else:
+            self.detector_ = self._clone_detector().fit(images.data)
+
+    def _score_fold(self, images, learned, train, test):
+        fold = copy(self)
+        fold._fit_without_threshold(images.subset(train).data)
+        return fold.score_samples(images.subset(test))
+
+    def _views(self, images):
+        """Yield map, score and, with fold detectors, the scores by each of them."""
+        if not self.fold_detectors_:
+            for anomaly_map, score in detect(self.detector_, images.data):
+                yield anomaly_map, -score, None
+            return
+        X, (steps, final) = images.data, split_steps(self.detector_)
+        if steps is not None:
+            X = steps.transform(X)
+        for found in in_turns([final, *self.fold_detectors_], self._store, X):
+            by_fold = -np.array([score for _, score in found[1:]])
+            yield found[0][0], self.offset_ + self._margin(by_fold), by_fold
+
+    def _margin(self, by_fold) -> float:
+        """Distance of an image to the decision, negative where it is flagged."""
+        allowed = _rates.allowed_weight(
+            self.n_calibration_, self.false_alarm_rate, "marginal", None
+        )
+        below = self.calibration_scores_ - by_fold[self._fold]
+        return -_rates.conformal_offset(below, self._weights, allowed)
+
+    def _detect(self, images):
+        for anomaly_map, score, _ in self._views(images):
+            yield anomaly_map, -score
+
+    def p_values(self, X):
+        """P-value of every image: how rarely a good image looks this anomalous.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        p_values : ndarray of float64 of shape (n_images,)
+            From ``1 / (n + 1)`` to 1. With one split or prefit, a good image has one of
+            at most p with a probability of at most p. For several folds the bound is
+            that of `rate_bound_`. For "high_probability", the smallest rate at which
+            the image would be flagged. With ``tail="gpd"``, values beyond the level of
+            the fitted law are extrapolated.
+        """
+        check_is_fitted(self)
+        images = validate_images(self, X, reset=False)
+        scores, by_fold = [], []
+        for _, score, others in self._views(images):
+            scores.append(score)
+            by_fold.append(others)
+        calibration, weights = self.calibration_scores_, self._weights
+        if self.fold_detectors_:
+            below = [
+                weights[calibration <= others[self._fold]].sum() for others in by_fold
+            ]
+        else:
+            below = _rates.weight_at_or_below(scores, calibration, weights)
+        p_values = _rates.p_value(
+            np.asarray(below), self.n_calibration_, self.guarantee, self.confidence
+        )
+        if self.tail == "gpd":
+            values = -np.asarray(scores)
+            extrapolated = _tail.tail_share(self._tail, values)
+            return np.where(values > self._tail["level"], extrapolated, p_values)
+        return p_values
+
+    def predict_mask(self, X):
+        """Masks of the pixels above the threshold of pixels.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        masks : list of ndarray, or ndarray of shape (n, H, W) or (n, n_features)
+            bool, at the image's own size; in the container that `transform` gives.
+        """
+        check_is_fitted(self)
+        images = validate_images(self, X, reset=False)
+        threshold = np.float64(-self.pixel_offset_)
+        return images.wrap_maps([one > threshold for one, _ in self._detect(images)])
+
+
+def _is_search(detector):
+    return {"scoring", "refit"} <= set(detector.get_params(deep=False))

@@ -1,0 +1,142 @@
+"""Detectors fitted without some of the images, and what they find in those."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skuad.base import _is_stateless, detect
+from skuad.calibration._pixels import PixelShares
+from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
+from skuad.io import ImageSequence
+from skuad.io._images import as_images
+
+
+@dataclass
+class HeldOut:
+    """What a detector finds in images that it did not learn from.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_images,)
+        Low is anomalous.
+    peaks : ndarray of shape (n_images,)
+        The negated highest value of each map.
+    shares : PixelShares or None
+        Values of all pixels.
+    """
+
+    scores: np.ndarray
+    peaks: np.ndarray
+    shares: PixelShares | None
+
+
+def look_at(detector, images, weights=None) -> HeldOut:
+    """Score held-out images; with weights, count their pixels too.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN.
+    """
+    shares = None if weights is None else PixelShares()
+    scores, peaks = [], []
+    for number, (anomaly_map, score) in enumerate(detect(detector, images.data)):
+        if np.isnan(score):
+            raise ValueError(
+                f"the score of {images.describe(number)}, which was held out, is NaN: no "
+                "threshold can be set. Leave the image out, or mend the detector"
+            )
+        scores.append(-score)
+        peaks.append(-anomaly_map.max())
+        if shares is not None:
+            shares.add(anomaly_map, weights[number])
+    return HeldOut(np.array(scores, np.float64), np.array(peaks, np.float64), shares)
+
+
+def fit_one(detector, X, y=None):
+    """Fit a detector on good images; a search is given all of them, with y."""
+    if y is None:
+        return detector.fit(X)
+    return detector.fit(X, y)
+
+
+def cross_fit(detector, X, y, trains, tests, look: Callable, *, n_jobs=None):
+    """Fit on all images, and once more without those of each fold, which are looked at.
+
+    Lazy images are read once and embedded once, as long as they fit into memory.
+
+    Parameters
+    ----------
+    detector : estimator
+        Not fitted.
+    X : images
+        The container.
+    y : sequence or None
+        Targets, for a search.
+    trains : list of ndarray of int
+        What each detector learns from; the first one is the detector to use.
+    tests : list of ndarray of int
+        The images that the others are shown.
+    look : callable
+        From a fitted detector, images and their numbers to a `HeldOut`.
+    n_jobs : int or None, default=None
+        Threads.
+
+    Returns
+    -------
+    detector : estimator
+        Fitted on the first of `trains`.
+    others : list of estimator
+        Fitted on the rest of `trains`; stateless steps before the detector are left out.
+    found : list of HeldOut
+    store : FeatureStore
+        Shared by all of them.
+    """
+    store, features = FeatureStore(), Kept()
+    steps, inner = split_steps(detector)
+    if steps is not None:
+        X = steps.fit(X).transform(X)
+    if isinstance(X, ImageSequence):
+        X = ImageSequence(ReadOnce(X))
+    images = as_images(X)
+    share_features(inner, store)
+
+    def fitted(train):
+        with store.active(features):
+            return fit_one(clone(inner), images.subset(train).data, take(y, train))
+
+    def fold(train, test):
+        one = fitted(train)
+        with store.active(features):
+            return one, look(one, images.subset(test), test)
+
+    final = fitted(trains[0])  # embeds the images of all folds
+    results = Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(fold)(train, test)
+        for train, test in zip(trains[1:], tests, strict=True)
+    )
+    others, found = zip(*results, strict=True)
+    if steps is not None:
+        final = Pipeline([*steps.steps, (detector.steps[-1][0], final)])
+    return final, list(others), list(found), store
+
+
+def split_steps(detector):
+    """Stateless steps before a detector, or None, and the detector."""
+    if isinstance(detector, Pipeline) and len(detector) > 1:
+        if all(map(_is_stateless, detector[:-1])):
+            return detector[:-1], detector[-1]
+    return None, detector
+
+
+def take(y, indices):
+    """Return items of y, which may be None, a list or an array."""
+    if y is None:
+        return None
+    if hasattr(y, "iloc"):
+        y = y.to_numpy()
+    return y[indices] if isinstance(y, np.ndarray) else [y[i] for i in indices]

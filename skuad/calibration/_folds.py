@@ -1,0 +1,77 @@
+"""Which good images are held out, and what each of them counts."""
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.utils import check_random_state
+
+
+def conformal_folds(cv, n_images, groups=None) -> list:
+    """Split good images into what detectors learn from and what they are calibrated on.
+
+    Parameters
+    ----------
+    cv : "prefit", int or splitter
+        See `ConformalDetector`.
+    n_images : int
+        Number of good images.
+    groups : ndarray of shape (n_images,) or None
+        Images of one group stay on one side.
+
+    Returns
+    -------
+    list of (train, test) index arrays
+        One, or several whose test sets are a partition of the images.
+
+    Raises
+    ------
+    ValueError
+        If there is one image or group only, test sets overlap, several of them leave
+        an image out, or a group is on both sides.
+    """
+    everything = np.arange(n_images)
+    if isinstance(cv, str):
+        return [(everything[:0], everything)]
+    n_units = n_images if groups is None else len(np.unique(groups))
+    if n_units < 2:
+        unit = "image" if groups is None else "group"
+        raise ValueError(
+            f"1 {unit} of good images (n_samples = {n_images}) cannot be split into what "
+            f"the detector learns from and what it is calibrated on: give more {unit}s"
+        )
+    if isinstance(cv, int | np.integer):
+        cv = min(cv, n_units)
+        # Folds are runs of neighbours: pictures taken one after the other are alike.
+        cv = KFold(cv) if groups is None else GroupKFold(cv)
+    folds = list(check_cv(cv).split(np.zeros(n_images), groups=groups))
+    tested = np.bincount(
+        np.concatenate([test for _, test in folds]), minlength=n_images
+    )
+    if tested.max() > 1 or (len(folds) > 1 and tested.min() == 0):
+        raise ValueError(
+            "cv has to hold every image out once (as KFold does), or to be a single split "
+            f"(as ShuffleSplit(1) is): {(tested != 1).sum()} of {n_images} images are held "
+            f"out {tested.min()} or {tested.max()} times"
+        )
+    for train, test in folds:
+        if np.intersect1d(train, test).size:
+            raise ValueError("cv has images on both sides of a split")
+        if groups is not None and np.isin(groups[test], groups[train]).any():
+            raise ValueError(
+                "cv splits a group: part of it is learnt and part is held out. Use a "
+                "splitter that keeps groups together, such as GroupKFold or "
+                "GroupShuffleSplit(1)"
+            )
+    return folds
+
+
+def group_weights(groups) -> tuple[np.ndarray, int]:
+    """Weights of images that sum to one in each group, and the number of groups."""
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return 1 / sizes[inverse], len(sizes)
+
+
+def one_per_group(groups, random_state) -> np.ndarray:
+    """Choose an image of every group at random; its index."""
+    order = check_random_state(random_state).permutation(len(groups))
+    _, first = np.unique(np.asarray(groups)[order], return_index=True)
+    return np.sort(order[first])

@@ -1,0 +1,154 @@
+"""Embed every image once for all detectors of a cross-fit."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skuad.base import detect
+from skuad.io import ImageSequence
+
+# Bytes of features, and of images, that a cross-fit keeps. Beyond it they are made
+# again: time is lost, and memory is not.
+MEMORY_LIMIT = 2 * 2**30
+
+
+class Kept:
+    """Arrays by key, made once as long as they fit."""
+
+    def __init__(self, limit=MEMORY_LIMIT):
+        self.limit = limit
+        self.clear()
+
+    def clear(self):
+        """Forget everything."""
+        self.arrays, self.n_bytes = {}, 0
+
+    def get(self, key, make):
+        """Return the array of a key; make it if it is not there."""
+        if key in self.arrays:
+            return self.arrays[key]
+        array = make()
+        if self.n_bytes + array.nbytes <= self.limit:
+            self.arrays[key] = array
+            self.n_bytes += array.nbytes
+        return array
+
+
+class FeatureStore(BaseEstimator):
+    """Features of images in memory, for embedders that share it as their `memory`.
+
+    It is active while the detectors of a cross-fit are fitted, or look at the same
+    image; otherwise it lets embedders work as they are. Copies and clones of a detector
+    share the store; what is pickled is empty.
+    """
+
+    def __init__(self):
+        self._local = threading.local()
+
+    def cache(self, function, ignore=None):
+        """Return a function that looks into the store first; as joblib's Memory."""
+
+        def lookup(settings, digest, **arguments):
+            features = getattr(self._local, "features", None)
+            if features is None:
+                return function(settings, digest, **arguments)
+            return features.get(
+                (settings, digest), lambda: function(settings, digest, **arguments)
+            )
+
+        return lookup
+
+    @contextmanager
+    def active(self, features):
+        """Share the features of images within the block and the thread."""
+        before = getattr(self._local, "features", None)
+        self._local.features = features
+        try:
+            yield
+        finally:
+            self._local.features = before
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __getstate__(self):
+        return {}
+
+    def __setstate__(self, state):
+        self.__init__()
+
+
+def share_features(detector, store):
+    """Give the store to every part of a detector that embeds and has no cache."""
+    parameters = detector.get_params(deep=True)
+    owners = {"": detector}
+    for name, value in parameters.items():
+        owners[f"{name}__"] = value
+    for prefix, owner in owners.items():
+        embeds = hasattr(owner, "embed") or hasattr(owner, "embedder")
+        if embeds and parameters.get(f"{prefix}memory", store) is None:
+            detector.set_params(**{f"{prefix}memory": store})
+    return detector
+
+
+class ReadOnce(Sequence):
+    """A lazy sequence that keeps the images that were read until it is cleared."""
+
+    def __init__(self, sequence):
+        self.sequence = sequence
+        self.kept = Kept()
+
+    def __len__(self):
+        return len(self.sequence)
+
+    def __getitem__(self, index):
+        return self.kept.get(index, lambda: np.asarray(self.sequence[index]))
+
+    def roi(self, index):
+        """Region of interest of an image, or None."""
+        return self.sequence.roi(index)
+
+    def describe(self, index):
+        """Name an image for a message."""
+        return self.sequence.describe(index)
+
+
+def in_turns(detectors, store, X):
+    """Yield what several detectors find in each image, which is embedded once.
+
+    Parameters
+    ----------
+    detectors : list of estimator
+        Fitted; see `skuad.base.detect`.
+    store : FeatureStore
+        Shared by the detectors' embedders.
+    X : images
+        Read once if they are lazy.
+
+    Yields
+    ------
+    found : list of (anomaly_map, score)
+        What each detector found in an image.
+    """
+    images = None
+    if isinstance(X, ImageSequence):
+        images = ReadOnce(X)
+        X = ImageSequence(images)
+    running, features = [detect(detector, X) for detector in detectors], Kept()
+    while True:
+        # The detectors go in step: what the first embeds or reads ahead, the others
+        # take in the same turn, and nothing is needed again in the next.
+        with store.active(features):
+            found = [next(iterator, None) for iterator in running]
+        if found[0] is None:
+            return
+        yield found
+        features.clear()
+        if images is not None:
+            images.kept.clear()
