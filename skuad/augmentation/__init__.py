@@ -6,7 +6,6 @@ from skuad.augmentation._camera import (
     exposure_shift,
     jpeg_compress,
     random_channel_gain,
-    vignette,
 )
 from skuad.augmentation._camera_transformers import (
     ChannelGain,
@@ -20,6 +19,7 @@ from skuad.augmentation._defects import defect_kinds, plant_defect
 from skuad.augmentation._geometry import random_flip, random_rotation, random_shift
 from skuad.augmentation._lens_transformers import DefocusBlur, MotionBlur, Vignette
 from skuad.augmentation._noise import sensor_noise
+from skuad.augmentation._vignette import vignette
 
 __all__ = [
     "ChannelGain",

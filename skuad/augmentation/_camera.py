@@ -1,4 +1,4 @@
-"""What light, lens and camera do to an image, as functions of arrays."""
+"""What light and camera do to an image, as functions of arrays."""
 
 from functools import lru_cache
 
@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from skuad.augmentation._ranges import draw
-from skuad.augmentation._scaling import multiply_channels, multiply_rows
 from skuad.preprocessing._pixels import check_pixels, full_scale
 
 # OpenCV 5 has look-up tables of 16 bits; 4 has them of 8.
@@ -90,98 +89,12 @@ def jpeg_compress(image, quality=90, *, data_range=None):
             f"an image of shape {image.shape} cannot be stored as a JPEG: its sides are "
             "at most 65500 pixels long"
         )
+    del pixels  # the copy is not needed while the file is decoded
     if not is_colour:
         return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE).reshape(image.shape)
     if _READ_RGB is not None:
         return cv2.imdecode(file, _READ_RGB)
     return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-
-
-def vignette(image, strength=0.3):
-    r"""Darken an image towards its corners, as a lens does.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
-        Gray, RGB or RGBA; uint8, uint16 or float.
-    strength : float in [0, 1), default=0.3
-        Share of the light that is missing in the corners; 0 changes nothing.
-
-    Returns
-    -------
-    ndarray of the shape and dtype of `image`
-        Alpha is left alone. With strength 0 the image is returned as it is, not copied.
-
-    Raises
-    ------
-    ValueError
-        If the image has another shape or dtype, or `strength` is out of range.
-
-    Notes
-    -----
-    The light falls off with the fourth power of the cosine of the angle to the optical
-    axis [1]_, which goes through the middle of the image: at the distance :math:`r`
-    from it, 1 in the corners, the factor is :math:`(1 + k r^2)^{-2}`, with the
-    :math:`k` that gives ``1 - strength`` at 1. The pixels' centres count, and those of
-    the corner pixels are the corners.
-
-    In uint8 images of many pixels some neighbouring rows share their factors, as far as
-    that changes no pixel by more than a quarter of a gray level before rounding.
-
-    References
-    ----------
-    .. [1] R. Kingslake and R. B. Johnson, "Lens Design Fundamentals", 2nd edition,
-       Academic Press, 2010.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skuad.augmentation import vignette
-    >>> vignette(np.full((3, 3), 200, np.uint8), strength=0.3)
-    array([[140, 166, 140],
-           [166, 200, 166],
-           [140, 166, 140]], dtype=uint8)
-    """
-    image = check_pixels(image)
-    check_number("strength", strength, 0, 1, high_open=True)
-    if strength == 0:
-        return image
-    height, width = image.shape[:2]
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    k = (1 - strength) ** -0.5 - 1
-    # Squares of the distances to the middle, times k, across and down. A corner is at
-    # half the diagonal between the centres of opposite corner pixels.
-    diagonal = max((height - 1) ** 2 + (width - 1) ** 2, 1)
-    across = k * (2 * np.arange(width) - (width - 1)) ** 2 / diagonal
-    down = k * (2 * np.arange(height) - (height - 1)) ** 2 / diagonal
-    across = (1 + np.repeat(across, channels)).astype(np.float32)
-    down = down.astype(np.float32)
-    shared = _rows_that_share(image.dtype, k, height, diagonal)
-
-    def factors(rows):
-        # The middle row of a group stands for it.
-        middles = np.arange(rows.start // shared, -(-rows.stop // shared)) * shared
-        middles = np.minimum(middles + shared // 2, height - 1)
-        block = down[middles, None] + across
-        np.multiply(block, block, out=block)
-        np.divide(1, block, out=block)
-        if channels == 4:
-            block[:, 3::4] = 1
-        if shared > 1:
-            block = np.repeat(block, shared, axis=0)
-        start = rows.start % shared
-        return block[start : start + rows.stop - rows.start]
-
-    return multiply_rows(image, factors)
-
-
-def _rows_that_share(dtype, k, height, diagonal):
-    """Count the rows that can share a row of factors; only those of uint8 do."""
-    if dtype != np.uint8:
-        return 1
-    # The derivative of the factor by the row is at most this, at the upper edge.
-    steepest = 8 * k * (height - 1) / diagonal
-    return int(np.clip(0.5 / 255 / max(steepest, 1e-12), 1, 16))
 
 
 def random_channel_gain(
@@ -233,7 +146,7 @@ def random_channel_gain(
         check_number(name, gain, 0, np.inf, low_open=True, high_open=True)
     if image.ndim == 2 or image.shape[2] == 1:
         return image
-    return multiply_channels(image, gains[: image.shape[2]], data_range)
+    return _multiply_channels(image, gains[: image.shape[2]], data_range)
 
 
 def exposure_shift(image, stops=0.5, *, data_range=None):
@@ -272,7 +185,18 @@ def exposure_shift(image, stops=0.5, *, data_range=None):
     channels = 1 if image.ndim == 2 else image.shape[2]
     gains = np.full(channels, 2.0**stops)
     gains[3:] = 1
-    return multiply_channels(image, gains, data_range)
+    return _multiply_channels(image, gains, data_range)
+
+
+def _multiply_channels(image, gains, data_range):
+    """Multiply every channel by a factor; integers are cut off at full scale."""
+    # OpenCV has no half precision; it drops a last axis of length one.
+    pixels = image.astype(np.float32) if image.dtype == np.float16 else image
+    scaled = cv2.transform(pixels, np.diag(np.asarray(gains, np.float64)))
+    limit = full_scale(image.dtype, data_range)
+    if image.dtype.kind == "u" and limit < np.iinfo(image.dtype).max:
+        np.minimum(scaled, limit, out=scaled)
+    return scaled.astype(image.dtype, copy=False).reshape(image.shape)
 
 
 def adjust_gamma(image, gamma=1.2, *, data_range=None):

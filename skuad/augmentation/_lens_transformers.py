@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from skuad.augmentation._base import SEED, Augmenter
 from skuad.augmentation._blur import defocus_blur, motion_blur
-from skuad.augmentation._camera import vignette
 from skuad.augmentation._ranges import draw, real
+from skuad.augmentation._vignette import vignette
 
 
 class Vignette(Augmenter):

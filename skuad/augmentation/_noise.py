@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 
 from skuad.augmentation._camera import check_number
-from skuad.augmentation._scaling import BLOCK
 from skuad.preprocessing._pixels import check_pixels, full_scale
 
+# About this many values are worked on at a time, so that they stay in the cache.
+_BLOCK = 1 << 16
 # Number of normal deviates that are drawn for an image. A larger image takes them again,
 # from a random place for each block of pixels: drawing one for each of 36 million values
 # takes 20 times as long as copying the image.
@@ -52,7 +53,7 @@ def sensor_noise(image, read=0.005, shot=0.01, *, random_state=0, data_range=Non
     approximation. Pixels and channels are independent, as of a sensor without
     demosaicing, in images of up to 262144 values. Larger ones take their noise from that
     many deviates again and again, from a random place for each block of 65536 values.
-    In uint8 images a deviate has steps of 1 / 32 and ends at 4.
+    In uint8 images with photon noise a deviate has steps of 1 / 32 and ends at 4.
 
     References
     ----------
@@ -75,7 +76,9 @@ def sensor_noise(image, read=0.005, shot=0.01, *, random_state=0, data_range=Non
         return image
     rng = np.random.default_rng(random_state)
     limit = full_scale(image.dtype, data_range)
-    if image.dtype == np.uint8:
+    if image.dtype == np.uint8 and shot == 0:
+        noisy = _add_equally_to_bytes(image.reshape(-1), read, rng)
+    elif image.dtype == np.uint8:
         noisy = _add_to_bytes(image.reshape(-1), read, shot, rng)
     else:
         noisy = _add(image.reshape(-1), read, shot, limit, rng)
@@ -87,13 +90,13 @@ def sensor_noise(image, read=0.005, shot=0.01, *, random_state=0, data_range=Non
 
 def _spans(size, rng):
     """Yield blocks of values, and the part of the pool that each one takes."""
-    starts = range(0, size, BLOCK)
+    starts = range(0, size, _BLOCK)
     if size <= _POOL:
         offsets = starts
     else:
-        offsets = rng.integers(0, _POOL - BLOCK, len(starts)).tolist()
+        offsets = rng.integers(0, _POOL - _BLOCK, len(starts)).tolist()
     for start, offset in zip(starts, offsets, strict=True):
-        stop = min(start + BLOCK, size)
+        stop = min(start + _BLOCK, size)
         yield slice(start, stop), slice(offset, offset + stop - start)
 
 
@@ -112,6 +115,20 @@ def _add(values, read, shot, limit, rng):
     return out
 
 
+def _add_equally_to_bytes(values, read, rng):
+    """Add noise that is the same in the dark and in the light, in whole gray levels."""
+    pool = rng.standard_normal(min(values.size, _POOL), np.float32) * (255 * read)
+    levels = np.clip(np.rint(pool), -255, 255).astype(np.int16)
+    # Adding and subtracting bytes, cut off at their ends, is faster than adding int16.
+    more = np.maximum(levels, 0).astype(np.uint8).reshape(1, -1)
+    less = np.maximum(-levels, 0).astype(np.uint8).reshape(1, -1)
+    values, out = values.reshape(1, -1), np.empty((1, values.size), np.uint8)
+    for span, drawn in _spans(values.size, rng):
+        cv2.add(values[:, span], more[:, drawn], dst=out[:, span])
+        cv2.subtract(out[:, span], less[:, drawn], dst=out[:, span])
+    return out
+
+
 def _add_to_bytes(values, read, shot, rng):
     """Add noise in 16-bit integers: deviates by deviations, shifted back to levels."""
     deviations = 255 * np.sqrt(read**2 + shot**2 * np.arange(256) / 255)
@@ -121,7 +138,7 @@ def _add_to_bytes(values, read, shot, rng):
     bits = _UNIT_BITS + step_bits
     pool = rng.standard_normal(min(values.size, _POOL), np.float32)
     pool = np.clip(np.rint(pool * 2**_UNIT_BITS), -127, 127).astype(np.int16)
-    noise, out = np.empty(BLOCK, np.int16), np.empty_like(values)
+    noise, out = np.empty(_BLOCK, np.int16), np.empty_like(values)
     for span, drawn in _spans(values.size, rng):
         block, noise_of_block = values[span], noise[: span.stop - span.start]
         deviation = cv2.LUT(block, table).reshape(-1)

@@ -1,0 +1,197 @@
+"""Any detector, fitted on augmented copies beside the images themselves."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import clone
+
+from skuad.base import MetaMapDetector, detect
+from skuad.io import ImageSequence
+from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+
+
+class Augmented(MetaMapDetector):
+    """Fit a detector on images and on augmented copies of them.
+
+    What the detector sees later is not augmented. Copies belong to their image: where
+    an image is held out for the threshold, so are its copies.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, a pipeline that ends in one, or a foreign estimator whose
+        ``transform`` gives maps.
+    augmenter : augmenter
+        Of `skuad.augmentation`, such as ``make_industrial_camera_augmenter()``, or any
+        estimator with ``augment_image(image, mask, copy=) -> (image, mask)``. It must
+        not change the size of an image.
+    n_copies : int, default=3
+        Number of augmented copies of each image; 0 for none.
+    calibrate_on : {"originals", "copies"}, default="originals"
+        What the threshold holds for: images as they are in the training set, or images
+        that have been through the augmenter. Either way each image counts once.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged. The threshold is that quantile of
+        the held-out scores of the training images.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : "auto", int, splitter or None, default="auto"
+        How whole images are held out: a number of folds or a splitter; ``"auto"`` is 20
+        folds, or 10 of more than 200 images. None sets no threshold.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The fitted detector.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous.
+
+    See Also
+    --------
+    skuad.augmentation.make_industrial_camera_augmenter : What drifts in a camera.
+    skuad.model_selection.robustness_curve : Whether it helps.
+
+    Notes
+    -----
+    Copies are made when they are needed and not kept, so that memory does not grow with
+    their number; they are made again for each pass over the images.
+
+    Examples
+    --------
+    >>> from skuad.augmentation import ExposureShift
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import Augmented, PatchKNN
+    >>> data = make_defect_images(
+    ...     n_train=10, n_good=2, n_defective=2, size=64, random_state=0
+    ... )
+    >>> detector = Augmented(
+    ...     PatchKNN(random_state=0), ExposureShift(), n_copies=2, false_alarm_rate=0.1
+    ... )
+    >>> detector.fit(data.train).transform(data.test).shape
+    (4, 64, 64)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **MetaMapDetector._parameter_constraints,
+        "augmenter": [HasMethods(["augment_image"])],
+        "n_copies": [Interval(Integral, 0, None, closed="left")],
+        "calibrate_on": [StrOptions({"originals", "copies"})],
+    }
+
+    def __init__(
+        self,
+        detector,
+        augmenter,
+        n_copies=3,
+        *,
+        calibrate_on="originals",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+    ):
+        self.detector = detector
+        self.augmenter = augmenter
+        self.n_copies = n_copies
+        self.calibrate_on = calibrate_on
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+
+    def _fit_images(self, images):
+        if self.calibrate_on == "copies" and self.n_copies == 0:
+            raise ValueError(
+                "calibrate_on='copies' takes copies, but n_copies is 0: make it 1 or more"
+            )
+        augmenter = clone(self.augmenter)
+        if hasattr(augmenter, "_validate_params"):
+            augmenter._validate_params()
+        copies = AugmentedCopies(images, augmenter, self.n_copies)
+        return self._fit_detector(copies.as_input())
+
+    def _score_fold(self, images, held_out, train, test):
+        n_each = 1 + self.n_copies
+        # The first copy stands for the image as the augmenter changes it.
+        scored = np.asarray(test) * n_each + (self.calibrate_on == "copies")
+        fitted = np.add.outer(np.asarray(train) * n_each, np.arange(n_each)).ravel()
+        if held_out is not None:
+            return held_out(fitted, scored)
+        copies = AugmentedCopies(images, clone(self.augmenter), self.n_copies)
+        data = copies.as_input()
+        fold = self._clone_detector().fit(data[fitted])
+        return -np.array([score for _, score in detect(fold, data[scored])])
+
+    def _detect(self, images):
+        return detect(self.detector_, images.data)
+
+
+class AugmentedCopies(Sequence):
+    """Images, each followed by its augmented copies, which are made on access.
+
+    The image that was used last is kept, so that an image is read once for all its
+    copies when they are taken in order.
+
+    Parameters
+    ----------
+    images : Images
+    augmenter : augmenter
+    n_copies : int
+    """
+
+    def __init__(self, images, augmenter, n_copies):
+        self.images = images
+        self.augmenter = augmenter
+        self.n_copies = n_copies
+        self._last = (None, None)
+
+    def __len__(self):
+        return len(self.images) * (1 + self.n_copies)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no image {index} among {len(self)}")
+        number, copy = self._place(index)
+        last, image = self._last
+        if last != number:
+            image = self.images[number]
+            self._last = (number, image)
+        if copy == 0:
+            return image
+        augmented, _ = self.augmenter.augment_image(image, None, copy=copy)
+        check_same_shape(augmented, image, self.augmenter)
+        return augmented
+
+    def __getstate__(self):
+        return {**self.__dict__, "_last": (None, None)}
+
+    def _place(self, index):
+        """Number of the image and of its copy; copy 0 is the image itself."""
+        return divmod(int(index), 1 + self.n_copies)
+
+    def roi(self, index: int) -> np.ndarray | None:
+        """Region of interest of the image."""
+        return self.images.roi(self._place(index)[0])
+
+    def describe(self, index: int) -> str:
+        """Name the image, and the copy, for a message."""
+        number, copy = self._place(index)
+        name = self.images.describe(number)
+        return f"{name}, augmented copy {copy}" if copy else name
+
+    def as_input(self):
+        """Give the images in the container that detectors take: lazy, or rows."""
+        if self.images.is_rows:
+            return np.concatenate(list(self))[:, :, 0]
+        return ImageSequence(self)
+
+
+def check_same_shape(augmented, image, augmenter):
+    """Raise if an augmenter has changed the shape of an image."""
+    if augmented.shape != image.shape:
+        raise ValueError(
+            f"{type(augmenter).__name__} made an image of shape {augmented.shape} out of "
+            f"one of shape {image.shape}: an augmenter must keep the size, so that maps "
+            "and masks fit. Leave out what crops, resizes, or turns by 90 degrees"
+        )
