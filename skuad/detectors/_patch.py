@@ -178,24 +178,22 @@ class PatchDetector(MapDetector):
     def _detect(self, images):
         for number, features in enumerate(self.embedder_.embed(images)):
             layout = PatchLayout(features, images.roi(number))
-            row_scores = self._row_scores(layout.rows(features))
-            yield layout.map_and_score(row_scores, self.pool)
+            yield self._map_and_score(layout, layout.rows(features))
+
+    def _map_and_score(self, layout, rows):
+        return layout.map_and_score(self._row_scores(rows), self.pool)
 
     def _score_fold(self, images, patches, train, test):
-        scorer = self._fit_fold(patches, train)
+        map_and_score = self._fit_fold(patches, train)
         held_out = self._patches_of(images, patches, test)
-        return np.array(
-            [
-                -layout.map_and_score(scorer(rows), self.pool)[1]
-                for layout, rows in held_out
-            ]
-        )
+        return np.array([-map_and_score(layout, rows)[1] for layout, rows in held_out])
 
     def _fit_fold(self, patches, train):
-        """Fit on patches that were sampled already; return what scores rows."""
+        """Fit on patches that were sampled already; return its `_map_and_score`."""
         rows = patches.of_images(train)
         fold = self._clone_for_fold(len(rows) / len(patches.rows))
-        return fold._fit_rows(rows, check_random_state(self.random_state))._row_scores
+        fold._fit_rows(rows, check_random_state(self.random_state))
+        return fold._map_and_score
 
     def _clone_for_fold(self, share):
         """Clone for a fit on this share of the patches."""

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skuad.detectors._patch import PatchDetector
-from skuad.neighbors import NearestNeighborDetector
+from skuad.neighbors import NearestNeighborDetector, reweighted_distance
 from skuad.utils._param_validation import Interval, StrOptions
 from skuad.utils._thresholds import calibration_folds
 
@@ -40,9 +40,11 @@ class PatchKNN(PatchDetector):
         Largest number of training patches that the bank is chosen from: a uniform
         sample, stratified by image. It bounds the memory of fitting whatever the number
         of images.
-    pool : "max", "mean" or float in (0, 1), default="max"
+    pool : "max", "mean", "reweighted" or float in (0, 1), default="max"
         Score of an image: the highest value of its map, the mean, or the mean of this
-        share of highest values.
+        share of highest values; "reweighted" is PatchCore's own, the highest distance
+        of a patch, weighted by the surroundings of its nearest row
+        (`skuad.neighbors.reweighted_distance`).
     false_alarm_rate : float in (0, 1), default=0.01
         Share of good images that may be flagged. The threshold is that quantile of
         the held-out scores of the training images.
@@ -102,6 +104,10 @@ class PatchKNN(PatchDetector):
         "coreset": [StrOptions({"greedy", "random"}), None],
         "coreset_ratio": [Interval(Real, 0, 1, closed="right")],
         "algorithm": [StrOptions({"exact", "faiss"})],
+        "pool": [
+            StrOptions({"max", "mean", "reweighted"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
     }
     _parameter_constraints.pop("estimator")
 
@@ -154,7 +160,19 @@ class PatchKNN(PatchDetector):
         # A scaling that has seen the image flatters it: 0.114 were flagged at a rate
         # of 0.1 (benchmarks/false_alarm_rates.py, 400 repetitions).
         unseen = self.coreset != "greedy" and self.scaling is None
-        return unseen and self.algorithm == "exact"
+        return unseen and self.algorithm == "exact" and self.pool != "reweighted"
+
+    def _map_and_score(self, layout, rows):
+        if self.pool != "reweighted":
+            return super()._map_and_score(layout, rows)
+        bank = self.estimator_
+        rows = self._scaled(rows)
+        distances, indices = bank.kneighbors(rows)
+        row_scores = distances.mean(axis=1)
+        anomaly_map, _ = layout.map_and_score(row_scores, "max")
+        worst = row_scores.argmax()
+        score = reweighted_distance(rows[worst], indices[worst, 0], bank.bank_)
+        return anomaly_map, score
 
     def _folds(self, n_images, groups):
         calibration = self.calibration
@@ -167,7 +185,9 @@ class PatchKNN(PatchDetector):
             bank = self.estimator_
             mask = np.isin(patches.image[bank.bank_indices_], train)
             if mask.sum() >= self.n_neighbors:
-                return lambda rows: -bank.score_samples(self._scaled(rows), mask=mask)
+                return lambda layout, rows: layout.map_and_score(
+                    -bank.score_samples(rows, mask=mask), self.pool
+                )
         return super()._fit_fold(patches, train)
 
     def _clone_for_fold(self, share):
