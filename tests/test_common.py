@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,12 +12,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from skuad.utils._testing import instances, make_images
+from skuad.utils._testing import NEEDS, instances, make_images
 from skuad.utils.discovery import all_estimators, public_modules
 from skuad.utils.estimator_checks import parametrize_with_image_checks
 
 INSTANCES = [item for items in instances().values() for item in items]
-OF_IMAGES = [item for item in INSTANCES if get_tags(item).input_tags.three_d_array]
+OF_IMAGES = [
+    item
+    for item in INSTANCES
+    if get_tags(item).input_tags.three_d_array and hasattr(item, "transform")
+]
 
 
 class _PlainDetector(OutlierMixin, TransformerMixin, BaseEstimator):
@@ -30,6 +35,11 @@ class _PlainDetector(OutlierMixin, TransformerMixin, BaseEstimator):
 
 
 class _PlainOutlierDetector(OutlierMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+
+class _PlainEstimator(BaseEstimator):
     def fit(self, X, y=None):
         return self
 
@@ -56,6 +66,8 @@ def _reference(estimator):
             if hasattr(estimator, "transform")
             else _PlainOutlierDetector()
         )
+    if not hasattr(estimator, "transform"):
+        return _PlainEstimator()
     if get_tags(estimator).requires_fit:
         return _PlainTransformer()
     return _PlainStatelessTransformer()
@@ -68,8 +80,15 @@ def _check_name(check):
 def test_every_public_estimator_has_an_instance():
     assert {name for name, _ in all_estimators()} == set(instances())
     for name, items in instances().items():
-        assert items
+        assert items or not find_spec(NEEDS[name])
         assert all(type(item).__name__ == name for item in items)
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_packages_of_networks_are_installed(name):
+    """A run without them says so: their estimators pass no battery then."""
+    if not find_spec(NEEDS[name]):
+        pytest.skip(f"{name} is not tested: {NEEDS[name]} is not installed")
 
 
 @pytest.mark.parametrize("estimator", INSTANCES, ids=lambda e: str(e).split("(")[0])
@@ -93,6 +112,21 @@ def test_scikit_learn_battery(estimator):
 
 @parametrize_with_image_checks(OF_IMAGES)
 def test_image_battery(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_image_checks(
+    [
+        clone(item).set_params(**{name: size})
+        for item in OF_IMAGES
+        for name in item.get_params()
+        if name.split("__")[-1] == "batch_size"
+        for size in (3, 8)
+    ],
+    rtol=1e-4,
+)
+def test_image_battery_in_batches(estimator, check):
+    """A network's numbers depend on the batch by no more than rounding."""
     check(estimator)
 
 

@@ -1,21 +1,45 @@
 """A tiny, real instance of every public estimator, for the batteries of checks."""
 
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+
 import numpy as np
+
+#: Package that the instances of a class run on; without it there are none.
+NEEDS = {
+    "OpenCLIPEmbedder": "open_clip",
+    "OpenCLIPPatchKNN": "open_clip",
+    "TimmEmbedder": "timm",
+}
 
 
 def instances() -> dict[str, list]:
     """Map the name of every public estimator class to instances of it.
 
     The instances have real parts and default parameters, but for the false-alarm rate:
-    scikit-learn's battery wants some training sample flagged.
+    scikit-learn's battery wants some training sample flagged. Networks are tiny ones of
+    the real libraries with saved random weights. A class whose package in `NEEDS` is not
+    installed has an empty list.
     """
+    from sklearn.base import clone
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
+    from sklearn.model_selection import ShuffleSplit
     from sklearn.pipeline import make_pipeline
 
     from skuad import augmentation
-    from skuad.calibration import ConformalDetector
-    from skuad.detectors import PatchDetector, PatchKNN, RegionOfInterest, Tiled
+    from skuad.calibration import ConformalDetector, DriftMonitor
+    from skuad.detectors import (
+        Augmented,
+        PatchDetector,
+        PatchKNN,
+        RegionOfInterest,
+        Tiled,
+    )
     from skuad.feature_extraction import FilterBankEmbedder
     from skuad.neighbors import NearestNeighborDetector
     from skuad.postprocessing import MapDecision, SmoothMaps
@@ -31,11 +55,16 @@ def instances() -> dict[str, list]:
     # The battery seeds the outer estimator only, and of a greedy bank no training row
     # need be far away.
     inner = PatchKNN(coreset="random", random_state=0)
-    return {
+    networks = _networks()
+    found = {
+        "Augmented": [
+            Augmented(inner, augmentation.ExposureShift(), n_copies=1, **rate)
+        ],
         "ChannelGain": [augmentation.ChannelGain()],
         "Compose": [augmentation.make_industrial_camera_augmenter()],
         "ConformalDetector": [ConformalDetector(inner, false_alarm_rate=0.25)],
         "DefocusBlur": [augmentation.DefocusBlur()],
+        "DriftMonitor": [DriftMonitor(inner, cv=ShuffleSplit(1, random_state=0))],
         "ExposureShift": [augmentation.ExposureShift()],
         "FilterBankEmbedder": [FilterBankEmbedder()],
         "Gamma": [augmentation.Gamma()],
@@ -63,6 +92,49 @@ def instances() -> dict[str, list]:
         "Vignette": [augmentation.Vignette()],
         "WhiteBalance": [WhiteBalance(), WhiteBalance(method="reference")],
     }
+    for embedder in networks["TimmEmbedder"][:1]:
+        embedder = clone(embedder).set_params(layers=[1], image_size=(32, 32))
+        found["PatchKNN"].append(PatchKNN(embedder, coreset="random", **rate))
+    return found | networks
+
+
+def _networks() -> dict[str, list]:
+    """Make embedders by tiny networks, one image at a time."""
+    from skuad.feature_extraction import TimmEmbedder
+
+    networks = {name: [] for name in NEEDS}
+    if find_spec(NEEDS["TimmEmbedder"]):
+        networks["TimmEmbedder"] = [
+            TimmEmbedder(
+                name,
+                weights=tiny_timm_weights(name),
+                image_size=(64, 64),
+                batch_size=1,
+            )
+            for name in ("test_efficientnet", "test_vit")
+        ]
+    return networks
+
+
+@cache
+def _temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="skuad-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def tiny_timm_weights(model_name) -> str:
+    """Save random weights of a model of timm, once per process; return the path."""
+    import timm
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = timm.create_model(model_name, pretrained=False)
+    path = os.path.join(_temporary_folder(), f"{model_name}.pth")
+    torch.save(model.state_dict(), path)
+    return path
 
 
 def make_images(n, *, size=(48, 56), channels=3, dtype=np.uint8, seed=0) -> np.ndarray:
