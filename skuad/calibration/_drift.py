@@ -1,0 +1,417 @@
+"""Whether images are still like those that a detector was calibrated on."""
+
+from math import log
+from numbers import Integral, Real
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.base import detect, good_images, validate_images
+from skuad.calibration import _martingale, _shift
+from skuad.calibration._folds import conformal_folds
+from skuad.feature_extraction import FilterBankEmbedder
+from skuad.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+)
+
+_N_BINS = 10  # of the population stability index
+_SIDE = 256  # pixels; larger images are shrunk before they are embedded
+_HISTORY = 2048  # points kept for a plot
+_ALARMS = 1000  # alarms kept by number
+
+
+class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
+    """Raise an alarm when images are no longer like those of the calibration.
+
+    Every score is ranked among the calibration scores and all scores so far; if they are
+    exchangeable, the ranks are independent and uniform, and a capital that bets against
+    that (a conformal test martingale [1]_) stays small: it ever reaches `threshold`
+    within an epoch with a probability of at most ``1 / threshold``, for scores of any
+    law. Betting starts anew every `epoch` images, so that a stretch of production
+    without change has at least ``(threshold - 1) * epoch`` images between false alarms
+    on average: ten million by default.
+
+    What is tested is that scores are exchangeable with those of the calibration. Defects
+    score low: if the calibration holds good images only, defects that are more than rare
+    will raise an alarm, as they should if their rate has risen. To allow for a usual
+    rate of defects, calibrate on ordinary production, with `fit_scores`.
+
+    Parameters
+    ----------
+    detector : estimator or None, default=None
+        Gives the scores of images. None: the monitor is given scores.
+    cv : "prefit" or splitter with one split, default="prefit"
+        ``"prefit"``: `detector` is fitted already, on images other than those given to
+        `fit`. A splitter such as ``ShuffleSplit(1)``: the detector is fitted on its
+        training side, and its test side is the calibration.
+    threshold : float > 1, default=1000
+        Capital, from 1, at which an alarm is raised.
+    epoch : int, default=10_000
+        Number of images after which betting starts anew. It bounds the memory and the
+        time per image; a change is found best if its epoch has at least a hundred
+        images before it or a large calibration set.
+    embedder : embedder or None, default=None
+        Describes images by the mean of their features, to tell how they changed; None is
+        a `FilterBankEmbedder`. Images of more than 256 pixels are shrunk before.
+    random_state : int, RandomState or None, default=None
+        Seed that breaks ties between scores.
+
+    Attributes
+    ----------
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Ascending; low is anomalous.
+    detector_ : estimator or None
+        The fitted detector.
+    n_seen_ : int
+        Number of scores since `fit`.
+    n_in_epoch_ : int
+        Number of scores in this epoch.
+    log_capital_ : float
+        Natural logarithm of the capital.
+    alarm_ : bool
+        Whether the threshold has been reached in this epoch.
+    alarms_ : list of int
+        Numbers of the images at which it was, from 0: one an epoch, the last 1000.
+    average_run_length_ : float
+        Lower bound of the mean number of images between false alarms.
+
+    See Also
+    --------
+    skuad.inspection.DriftDisplay : The capital over time.
+
+    Notes
+    -----
+    Saved with joblib and loaded again, a monitor goes on as if it had never stopped.
+
+    A change can only be told from what was calibrated on and has been seen: a change
+    before the first image of an epoch is compared with the calibration scores alone, and
+    once most of an epoch has changed, ranks are uniform again. A small calibration set
+    therefore finds small changes late or never; see the user guide for delays.
+
+    References
+    ----------
+    .. [1] V. Vovk, I. Petej, I. Nouretdinov, E. Ahlberg, L. Carlsson and A. Gammerman,
+       "Retrain or not retrain: conformal test martingales for change-point detection",
+       COPA 2021, https://arxiv.org/abs/2102.10439
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.calibration import DriftMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> monitor = DriftMonitor(random_state=0).fit_scores(rng.normal(size=200))
+    >>> monitor.update(rng.normal(size=1000)).any()
+    np.False_
+    >>> int(monitor.update(rng.normal(-1, size=100)).argmax())  # images until the alarm
+    33
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "detector": [HasMethods(["fit", "transform"]), None],
+        "cv": [StrOptions({"prefit"}), HasMethods(["split", "get_n_splits"])],
+        "threshold": [Interval(Real, 1, None, closed="neither")],
+        "epoch": [Interval(Integral, 1, None, closed="left")],
+        "embedder": [HasMethods(["fit", "embed"]), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        detector=None,
+        *,
+        cv="prefit",
+        threshold=1000,
+        epoch=10_000,
+        embedder=None,
+        random_state=None,
+    ):
+        self.detector = detector
+        self.cv = cv
+        self.threshold = threshold
+        self.epoch = epoch
+        self.embedder = embedder
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Calibrate on good images.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`. With ``cv="prefit"``, images that the
+            detector did not learn from.
+        y : None, array-like of {1, -1} or masks, default=None
+            Images that it marks as anomalous are left out.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no detector, `cv` has several splits, or a score is NaN.
+        """
+        if self.detector is None:
+            raise ValueError(
+                "this DriftMonitor has no detector to score images with: set detector, "
+                "or calibrate with fit_scores"
+            )
+        images, _ = good_images(validate_images(self, X, reset=True), y)
+        folds = conformal_folds(self.cv, len(images))
+        if len(folds) > 1:
+            raise ValueError(
+                f"cv makes {len(folds)} folds, but a monitor needs one detector that has "
+                "not learnt the images of the calibration: use cv='prefit', or a single "
+                "split such as ShuffleSplit(1)"
+            )
+        ((train, test),) = folds
+        if isinstance(self.cv, str):
+            check_is_fitted(self.detector)
+            self.detector_ = self.detector
+        else:
+            self.detector_ = clone(self.detector).fit(images.subset(train).data)
+        held_out = images.subset(test)
+        self._start([-score for _, score in detect(self.detector_, held_out.data)])
+        embedder = FilterBankEmbedder() if self.embedder is None else self.embedder
+        self.embedder_ = clone(embedder)
+        vectors = np.stack([self._describe(image) for image in self._small(held_out)])
+        self._mean, self._scale = _shift.standardised(vectors)
+        self._correlation = np.cov((vectors - self._mean) / self._scale, rowvar=False)
+        return self.restart()
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_scores(self, scores):
+        """Calibrate on scores.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n,)
+            Scores of images that the detector did not learn from, low where anomalous:
+            ``score_samples``, or the `calibration_scores_` of a `ConformalDetector` with
+            one split.
+
+        Returns
+        -------
+        self : estimator
+        """
+        self.detector_ = self.embedder_ = None
+        self._start(scores)
+        return self.restart()
+
+    def _start(self, scores):
+        scores = np.sort(_checked(scores))
+        if len(scores) < 2:
+            raise ValueError(
+                f"{len(scores)} scores (n_samples = {len(scores)}) are too few to rank "
+                "new ones among: give two or more, better a hundred"
+            )
+        self.calibration_scores_ = scores
+        self.average_run_length_ = float((self.threshold - 1) * self.epoch)
+        self._edges = np.quantile(scores, np.linspace(0, 1, _N_BINS + 1)[1:-1])
+        self._expected = self._bin_counts(scores)
+        self._seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self.n_seen_, self.alarms_ = 0, []
+        self._history, self._stride = np.full(_HISTORY, -np.inf), 1
+
+    def restart(self):
+        """Begin a new epoch, such as after the line was mended.
+
+        Returns
+        -------
+        self : estimator
+        """
+        n = len(self.calibration_scores_)
+        self._ranked = np.empty(n + self.epoch)
+        self._ranked[:n] = self.calibration_scores_
+        self._stakes = _martingale.first_stakes()
+        self._counts = np.zeros(_N_BINS, np.int64)
+        self.n_in_epoch_, self.log_capital_, self.alarm_ = 0, 0.0, False
+        self._n_vectors = 0
+        if self.embedder_ is not None:
+            self._moments = np.zeros_like(self._mean), np.zeros_like(self._correlation)
+        return self
+
+    def update(self, scores):
+        """Take the scores of further images, in the order in which they were taken.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n,)
+            Low is anomalous, as ``score_samples`` gives them.
+
+        Returns
+        -------
+        alarm : ndarray of bool of shape (n,)
+            Whether the threshold has been reached in the epoch of each image, by then.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN.
+        """
+        check_is_fitted(self)
+        scores = _checked(scores)
+        alarm = np.empty(len(scores), bool)
+        for number, score in enumerate(scores.tolist()):
+            self._update_one(score)
+            alarm[number] = self.alarm_
+        return alarm
+
+    def _update_one(self, score):
+        if self.n_in_epoch_ == self.epoch:
+            self.restart()
+        p_value = _martingale.ranked_p_value(
+            self._ranked,
+            len(self.calibration_scores_) + self.n_in_epoch_,
+            score,
+            _martingale.uniform(self._seed, self.n_seen_),
+        )
+        self._stakes, factor = _martingale.play(self._stakes, p_value)
+        self.log_capital_ += log(factor)
+        self._counts[self._edges.searchsorted(score)] += 1
+        if not self.alarm_ and self.log_capital_ >= log(self.threshold):
+            self.alarm_ = True
+            self.alarms_ = [*self.alarms_[1 - _ALARMS :], self.n_seen_]
+        self._record()
+        self.n_seen_ += 1
+        self.n_in_epoch_ += 1
+
+    def _record(self):
+        """Keep the highest capital of each stretch; stretches double when full."""
+        if self.n_seen_ == _HISTORY * self._stride:
+            pairs = self._history.reshape(-1, 2).max(axis=1)
+            self._history = np.full(_HISTORY, -np.inf)
+            self._history[: len(pairs)] = pairs
+            self._stride *= 2
+        place = self.n_seen_ // self._stride
+        if self.log_capital_ > self._history[place]:
+            self._history[place] = self.log_capital_
+
+    def observe(self, X):
+        """Score further images, in the order in which they were taken.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        alarm : ndarray of bool of shape (n_images,)
+            As of `update`.
+        """
+        check_is_fitted(self)
+        if self.detector_ is None:
+            raise ValueError(
+                "this DriftMonitor was calibrated on scores: give them to update"
+            )
+        images = validate_images(self, X, reset=False)
+        alarm = np.empty(len(images), bool)
+        found = detect(self.detector_, images.data)
+        for number, (image, (_, score)) in enumerate(
+            zip(self._small(images), found, strict=True)
+        ):
+            alarm[number] = self.update([-score])[0]
+            vector = (self._describe(image) - self._mean) / self._scale
+            _shift.add_moments(self._n_vectors, *self._moments, vector)
+            self._n_vectors += 1
+        return alarm
+
+    def _small(self, images):
+        """Yield images as X of one image, shrunk if they are large."""
+        for image in images:
+            factor = _SIDE / max(image.shape[:2])
+            if images.is_rows:
+                yield image[:, :, 0]
+                continue
+            if factor < 1:
+                shape = image.shape
+                size = [max(1, round(side * factor)) for side in shape[1::-1]]
+                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+                image = image.reshape(*image.shape[:2], shape[2])
+            yield image[None]
+
+    def _describe(self, X):
+        (features,) = self.embedder_.fit(X).embed(X)
+        return features.rows.mean(axis=0, dtype=np.float64)
+
+    def shift(self) -> dict:
+        """How the images of this epoch differ from the calibration.
+
+        Returns
+        -------
+        shift : dict of {str: float}
+            psi
+                Population stability index of the scores, in ten bins; by custom, below
+                0.1 is stable and above 0.25 is a shift.
+            psi_by_chance
+                What it is on average without any.
+            mean_shift, mean_shift_by_chance
+                Of images only: root mean square over the embedding's features of the
+                shift of their mean, in standard deviations between images.
+            covariance_shift
+                Of images only: relative change of the covariance of the features, in
+                the Frobenius norm.
+        """
+        check_is_fitted(self)
+        n, m = len(self.calibration_scores_), self.n_in_epoch_
+        shift = {
+            "psi": _shift.population_stability_index(self._expected, self._counts),
+            "psi_by_chance": (_N_BINS - 1) * (1 / n + 1 / max(m, 1)),
+        }
+        m = self._n_vectors
+        if m > 1:
+            mean, scatter = self._moments
+            shift["mean_shift"] = _shift.mean_shift(mean)
+            shift["mean_shift_by_chance"] = float(np.sqrt(1 / n + 1 / m))
+            shift["covariance_shift"] = _shift.covariance_shift(
+                scatter / (m - 1), self._correlation
+            )
+        return shift
+
+    def history(self) -> tuple[np.ndarray, np.ndarray]:
+        """Capital over time, thinned to at most 2048 points.
+
+        Returns
+        -------
+        images : ndarray of int of shape (n_points,)
+            Number of the first image of each stretch, from 0.
+        log_capital : ndarray of shape (n_points,)
+            Highest natural logarithm of the capital within the stretch.
+        """
+        check_is_fitted(self)
+        n_points = -(-self.n_seen_ // self._stride)
+        return np.arange(n_points) * self._stride, self._history[:n_points].copy()
+
+    def _bin_counts(self, scores):
+        return np.bincount(self._edges.searchsorted(scores), minlength=_N_BINS)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "calibration_scores_")
+
+
+def _checked(scores) -> np.ndarray:
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 1:
+        raise ValueError(f"scores have the shape (n,), but these {scores.shape}")
+    if np.isnan(scores).any():
+        raise ValueError(
+            f"score {int(np.isnan(scores).argmax())} is NaN: leave the image out, or mend "
+            "the detector"
+        )
+    return scores
