@@ -29,6 +29,7 @@ def instances() -> dict[str, list]:
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
     from sklearn.model_selection import ShuffleSplit
+    from sklearn.model_selection import ShuffleSplit
     from sklearn.pipeline import make_pipeline
 
     from skuad import augmentation
@@ -65,6 +66,9 @@ def instances() -> dict[str, list]:
         "ConformalDetector": [ConformalDetector(inner, false_alarm_rate=0.25)],
         "DefocusBlur": [augmentation.DefocusBlur()],
         "DriftMonitor": [DriftMonitor(inner, cv=ShuffleSplit(1, random_state=0))],
+        "DriftMonitor": [
+            DriftMonitor(inner, cv=ShuffleSplit(1, test_size=0.5, random_state=0))
+        ],
         "ExposureShift": [augmentation.ExposureShift()],
         "FilterBankEmbedder": [FilterBankEmbedder()],
         "Gamma": [augmentation.Gamma()],
