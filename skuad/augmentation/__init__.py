@@ -15,7 +15,7 @@ from skuad.augmentation._camera_transformers import (
     SensorNoise,
 )
 from skuad.augmentation._compose import Compose, make_industrial_camera_augmenter
-from skuad.augmentation._defects import defect_kinds, plant_defect
+from skuad.augmentation._defects import defect_kinds, plant_defect, random_defect
 from skuad.augmentation._geometry import random_flip, random_rotation, random_shift
 from skuad.augmentation._lens_transformers import DefocusBlur, MotionBlur, Vignette
 from skuad.augmentation._noise import sensor_noise
@@ -40,6 +40,7 @@ __all__ = [
     "motion_blur",
     "plant_defect",
     "random_channel_gain",
+    "random_defect",
     "random_flip",
     "random_rotation",
     "random_shift",

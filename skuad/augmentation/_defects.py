@@ -5,6 +5,9 @@ import difflib
 import cv2
 import numpy as np
 
+from skuad.augmentation._defect_layers import KINDS
+from skuad.preprocessing._pixels import full_scale
+
 #: No pixel further than this many pixels from the mask is changed (soft edges).
 SOFT_EDGE = 4
 
@@ -17,27 +20,42 @@ _VISIBLE = 6.0
 _DRAWS = 10
 
 
-def plant_defect(image, kind, rng, *, foreground=None, donor=None):
+def plant_defect(image, kind, rng=0, *, foreground=None, donor=None, data_range=None):
     """Plant one defect of a kind at a random place.
 
     Parameters
     ----------
-    image : ndarray of shape (height, width) or (height, width, 3), dtype uint8
-        A good image, at least 32 pixels high and wide. It is not changed.
-    kind : {"scratch", "stain", "cut_paste", "blur", "hole"}
-        What to plant. Sizes scale with the shorter side of the image, contrasts with
-        the fluctuation of the texture around the defect.
-    rng : numpy.random.Generator
+    image : ndarray of shape (height, width), (height, width, 1) or (height, width, 3)
+        A good image, gray or RGB, at least 32 pixels high and wide; uint8, uint16 or
+        float in [0, 1]. It is not changed.
+    kind : str
+        What to plant:
+
+        - "scratch": a thin, slightly bent groove;
+        - "crack": a jagged, dark line that may fork;
+        - "stain": a translucent liquid;
+        - "hole": a small dark hole;
+        - "dent": a shallow pit, lit from one side;
+        - "cut_paste": a piece of other material, or of the image itself, turned;
+        - "blur": a place that is worn smooth.
+
+        Sizes scale with the shorter side of the image, contrasts with the fluctuation
+        of the texture around the defect.
+    rng : int or numpy.random.Generator, default=0
         Draws place, shape and strength.
     foreground : ndarray of shape (height, width), dtype bool, default=None
         Where a defect may be, such as the part on its background; None for anywhere.
-    donor : ndarray of shape (h, w) or (h, w, 3), dtype uint8, default=None
-        Foreign material for "cut_paste", of any size. None pastes a turned piece of
-        `image` itself: wrong structure in the right colours. Other kinds ignore it.
+    donor : ndarray of shape (h, w), (h, w, 1) or (h, w, 3), default=None
+        Foreign material for "cut_paste", of any size, in the dtype of `image`. None
+        pastes a turned piece of `image` itself: wrong structure in the right colours.
+        Other kinds ignore it.
+    data_range : int, default=None
+        Largest value of a uint16 image, such as 4095 for a 12-bit camera; 65535 by
+        default.
 
     Returns
     -------
-    image : ndarray, shaped as `image`, dtype uint8
+    image : ndarray, of the shape and dtype of `image`
         The image with the defect.
     mask : ndarray of shape (height, width), dtype bool
         The pixels that show at least as much of the defect as of the good image (its
@@ -49,12 +67,27 @@ def plant_defect(image, kind, rng, *, foreground=None, donor=None):
     ValueError
         If an argument is not of the kind described above, or the image cannot show the
         defect anywhere: a blur changes nothing in a flat image.
+
+    See Also
+    --------
+    random_defect : The same for `Compose`.
+    skuad.datasets.make_defect_images : Whole data sets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skuad.augmentation import plant_defect
+    >>> image = np.full((64, 64, 3), 180, np.uint8)
+    >>> defective, mask = plant_defect(image, "crack", 0)
+    >>> bool((defective != image)[mask].any()), bool((defective == image)[0].all())
+    (True, True)
     """
     _check_image(image, "image")
-    if kind not in _KINDS:
-        near = difflib.get_close_matches(str(kind), _KINDS, n=1)
+    rng = np.random.default_rng(rng)
+    if kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown defect {kind!r}; there are {list(_KINDS)}.{hint}")
+        raise ValueError(f"unknown defect {kind!r}; there are {list(KINDS)}.{hint}")
     if min(image.shape[:2]) < MIN_SIZE:
         raise ValueError(
             f"a defect needs an image of at least {MIN_SIZE} x {MIN_SIZE} pixels, "
@@ -62,13 +95,20 @@ def plant_defect(image, kind, rng, *, foreground=None, donor=None):
         )
     places = _places(image.shape[:2], foreground)
     pixels = image if image.ndim == 3 else image[..., None]
-    source = pixels if donor is None else _as_channels(donor, pixels.shape[2])
+    source = pixels if donor is None else _as_channels(donor, pixels)
+    # All that follows counts in levels from 0 to 255.
+    limit = full_scale(image.dtype, data_range)
+    if image.dtype != np.uint8:
+        source = source * np.float32(255 / limit)
     strongest, best = 0.0, None
     for _ in range(_DRAWS):
-        window, patch, mask = _draw(pixels, source, kind, rng, places, foreground)
+        window, patch, mask = _draw(
+            pixels, source, kind, rng, places, foreground, limit
+        )
         if not mask.any():
             continue
-        change = np.abs(patch.astype(np.int16) - pixels[window])[mask].mean()
+        difference = patch.astype(np.float64) - pixels[window]
+        change = np.abs(difference)[mask].mean() * (255 / limit)
         if change > strongest:
             strongest, best = change, (window, patch, mask)
         if change >= _VISIBLE:
@@ -85,12 +125,56 @@ def plant_defect(image, kind, rng, *, foreground=None, donor=None):
 
 def defect_kinds():
     """List the kinds of defects that `plant_defect` knows."""
-    return list(_KINDS)
+    return list(KINDS)
 
 
-def _draw(pixels, source, kind, rng, places, foreground):
+def random_defect(image, mask, rng, *, kinds=None, foreground=None):
+    """Plant one defect of a random kind, for `Compose`.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, C)
+        See `plant_defect`.
+    mask : ndarray of bool of shape (H, W) or None
+        Defects that the image has already.
+    rng : numpy.random.Generator
+        Draws kind, place, shape and strength.
+    kinds : sequence of str, default=None
+        Kinds to draw from; all if None.
+    foreground : ndarray of bool of shape (H, W), default=None
+        Where a defect may be; anywhere if None.
+
+    Returns
+    -------
+    image : ndarray
+        The image with the defect.
+    mask : ndarray of bool of shape (H, W)
+        The defect's pixels, and those of `mask`.
+
+    Raises
+    ------
+    ValueError
+        As of `plant_defect`.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import numpy as np
+    >>> from skuad.augmentation import Compose, random_defect
+    >>> planter = Compose([partial(random_defect, kinds=["scratch", "dent"])])
+    >>> images, masks = planter.augment(np.full((2, 64, 64), 120, np.uint8))
+    >>> images.shape, [mask.shape for mask in masks]
+    ((2, 64, 64), [(64, 64), (64, 64)])
+    """
+    kinds = defect_kinds() if kinds is None else list(kinds)
+    kind = kinds[rng.integers(len(kinds))]
+    image, planted = plant_defect(image, kind, rng, foreground=foreground)
+    return image, planted if mask is None else planted | (np.asarray(mask) != 0)
+
+
+def _draw(pixels, source, kind, rng, places, foreground, limit):
     """Draw one defect: its window of the image, the new pixels there and the mask."""
-    layer, reach = _KINDS[kind]
+    layer, reach = KINDS[kind]
     size = min(pixels.shape[:2])
     place = int(places[rng.integers(len(places))])
     cy, cx = divmod(place, pixels.shape[1])
@@ -98,7 +182,7 @@ def _draw(pixels, source, kind, rng, places, foreground):
     rows = slice(max(cy - half, 0), min(cy + half + 1, pixels.shape[0]))
     columns = slice(max(cx - half, 0), min(cx + half + 1, pixels.shape[1]))
     window = (rows, columns)
-    patch = pixels[window].astype(np.float32)
+    patch = pixels[window].astype(np.float32) * np.float32(255 / limit)
     y = np.arange(rows.start - cy, rows.stop - cy, dtype=np.float32)[:, None]
     x = np.arange(columns.start - cx, columns.stop - cx, dtype=np.float32)[None, :]
     material, weight = layer(patch, y, x, size, source, rng)
@@ -107,164 +191,46 @@ def _draw(pixels, source, kind, rng, places, foreground):
     mask = weight >= 0.5
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SOFT_EDGE + 1,) * 2)
     near = cv2.dilate(mask.astype(np.uint8), kernel)
-    blended = patch + (weight * near)[..., None] * (material - patch)
-    return window, np.clip(np.rint(blended), 0, 255).astype(np.uint8), mask
-
-
-# ---- the kinds: (patch, y, x, size, source, rng) -> (material, weight) ---------------
-# patch is the float32 surrounding of the place, y and x its coordinates relative to it,
-# size the shorter side of the whole image, source where pasted material comes from.
-
-
-def _scratch(patch, y, x, size, source, rng):
-    """Draw a thin, slightly bent groove, darker or brighter than its surrounding."""
-    length = size * rng.uniform(0.16, 0.42)
-    half_width = max(0.75, size * rng.uniform(0.0035, 0.007))
-    along, across = _turned(y, x, rng.uniform(0, np.pi))
-    t = along / length
-    bend = size * rng.uniform(-0.12, 0.12)
-    path = bend * t * t + 0.006 * size * np.sin(2 * np.pi * (t + rng.random()))
-    taper = 1 - 0.5 * np.minimum(np.abs(2 * t), 1) ** 3
-    offset = across - path
-    depth = np.minimum(half_width * taper - np.abs(offset), length / 2 - np.abs(along))
-    level = patch.mean()
-    contrast = np.clip(rng.uniform(1.6, 2.6) * _roughness(patch), 22, 85)
-    sign = -1 if level > 185 else 1 if level < 20 + contrast else rng.choice([-1, 1])
-    wear = 1 + 0.25 * np.sin(2 * np.pi * (t * rng.uniform(1, 3) + rng.random()))
-    # One wall of the groove catches the light, the other lies in shadow.
-    relief = 1 + 0.3 * np.clip(offset / half_width, -1, 1)
-    material = patch + (sign * contrast * wear * relief)[..., None]
-    return material, _ramp(depth, 1.0)
-
-
-def _stain(patch, y, x, size, source, rng):
-    """Spill a translucent liquid: a tint of uneven density, sometimes with a rim."""
-    depth, radius = _blob(y, x, size * rng.uniform(0.035, 0.085), rng)
-    tint = np.array(_STAINS[rng.integers(len(_STAINS))], dtype=np.float32)
-    if patch.shape[2] == 1:
-        tint = tint.mean(keepdims=True)
-    density = 0.8 + 0.14 * _smooth_noise(depth.shape, radius / 3, rng)
-    if rng.random() < 0.5:
-        density = density + 0.45 * np.exp(-((depth / (0.18 * radius)) ** 2))
-    density = np.clip(density, 0.4, 1.3)[..., None]
-    return patch * (1 - density * (1 - tint)), _ramp(depth, 3.0)
-
-
-_STAINS = (
-    (0.84, 0.70, 0.52),  # rust, coffee
-    (0.66, 0.66, 0.70),  # oil
-    (0.70, 0.78, 0.92),  # coolant
-    (1.30, 1.28, 1.22),  # dried residue
-)
-
-
-def _cut_paste(patch, y, x, size, source, rng):
-    """Paste a piece of other material, or a turned piece of the image itself."""
-    depth, _ = _blob(y, x, size * rng.uniform(0.04, 0.085), rng)
-    height, width = patch.shape[:2]
-    side = max(height, width)
-    short = [max(side - length, 0) for length in source.shape[:2]]
-    if any(short):
-        source = np.pad(source, ((0, short[0]), (0, short[1]), (0, 0)), "symmetric")
-    top = rng.integers(source.shape[0] - side + 1)
-    left = rng.integers(source.shape[1] - side + 1)
-    piece = source[top : top + side, left : left + side]
-    piece = np.rot90(piece, rng.integers(1, 4))[:height, :width].astype(np.float32)
-    # Equal mean colour: what is wrong is the structure, not the brightness.
-    gain = (patch.mean((0, 1)) + 1) / (piece.mean((0, 1)) + 1) * rng.uniform(0.9, 1.1)
-    return piece * gain, _ramp(depth, 2.0)
-
-
-def _blur(patch, y, x, size, source, rng):
-    """Wear the surface smooth."""
-    depth, _ = _blob(y, x, size * rng.uniform(0.04, 0.085), rng)
-    sigma = max(1.2, size * rng.uniform(0.012, 0.02))
-    smooth = cv2.GaussianBlur(patch, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    return smooth.reshape(patch.shape), _ramp(depth, 4.0)
-
-
-def _hole(patch, y, x, size, source, rng):
-    """Punch a small dark hole whose far wall catches some light."""
-    depth, radius = _blob(y, x, size * rng.uniform(0.024, 0.05), rng, ragged=0.09)
-    towards, _ = _turned(y, x, rng.uniform(0, 2 * np.pi))
-    wall = np.clip(towards / radius, -1, 1)
-    level = rng.uniform(0.22, 0.5) + 0.14 * wall
-    colour = patch.mean((0, 1))
-    material = level[..., None] * (colour + 0.4 * (patch - colour))
-    return material, _ramp(depth, 1.5)
-
-
-# kind: (layer, furthest extent from its centre as a fraction of the image's size)
-_KINDS = {
-    "scratch": (_scratch, 0.26),
-    "stain": (_stain, 0.26),
-    "cut_paste": (_cut_paste, 0.26),
-    "blur": (_blur, 0.26),
-    "hole": (_hole, 0.2),
-}
-
-
-# ---- shapes --------------------------------------------------------------------------
-
-
-def _blob(y, x, radius, rng, ragged=0.2):
-    """Return the depth (pixels inside the outline; negative outside) and the radius."""
-    radius = max(radius, 2.6)
-    stretch = np.sqrt(rng.uniform(1.0, 1.9))
-    u, v = _turned(y, x, rng.uniform(0, np.pi))
-    u, v = u / stretch, v * stretch
-    angle = np.arctan2(v, u)
-    outline = np.ones_like(angle)
-    for order in range(1, 7):
-        amplitude = ragged * rng.standard_normal() / order**0.7
-        outline += amplitude * np.cos(order * angle + rng.uniform(0, 2 * np.pi))
-    return radius * np.clip(outline, 0.5, 1.8) - np.hypot(u, v), radius
-
-
-def _turned(y, x, angle):
-    """Return the coordinates along and across a direction."""
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return cos * x + sin * y, cos * y - sin * x
-
-
-def _ramp(depth, width):
-    """Return the blending weight: 0.5 on the outline, 0 to 1 over `width` pixels."""
-    return np.clip(depth / np.float32(width) + 0.5, 0, 1).astype(np.float32)
-
-
-def _smooth_noise(shape, sigma, rng):
-    """Return Gaussian noise of unit variance and a correlation length of `sigma`."""
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), max(sigma, 0.8))
-    return noise / max(float(noise.std()), 1e-6)
-
-
-def _roughness(patch):
-    """Return the standard deviation of the brightness, in gray levels."""
-    return float(patch.mean(axis=2).std())
+    weight = (weight * near)[..., None]
+    blended = patch + weight * (material - patch)
+    blended = np.clip(blended * np.float32(limit / 255), 0, limit)
+    if pixels.dtype.kind == "u":
+        blended = np.rint(blended)
+    # Scaling to and fro must not touch the pixels beside the defect.
+    changed = np.where(weight > 0, blended.astype(pixels.dtype), pixels[window])
+    return window, changed, mask
 
 
 # ---- arguments -----------------------------------------------------------------------
 
 
 def _check_image(image, name):
-    ok = isinstance(image, np.ndarray) and image.dtype == np.uint8
-    if not ok or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+    ok = isinstance(image, np.ndarray) and (
+        image.dtype in (np.uint8, np.uint16) or image.dtype.kind == "f"
+    )
+    if not ok or image.ndim not in (2, 3) or (*image.shape, 1)[2] not in (1, 3):
         raise ValueError(
-            f"{name} must be a uint8 array (height, width) or (height, width, 3), got "
-            f"{getattr(image, 'dtype', type(image).__name__)} "
+            f"{name} must be an array (height, width) or (height, width, 3) of uint8, "
+            f"uint16 or float, got {getattr(image, 'dtype', type(image).__name__)} "
             f"{getattr(image, 'shape', '')}"
         )
 
 
-def _as_channels(donor, n_channels):
+def _as_channels(donor, pixels):
+    """Return a donor with as many channels as the image has."""
     _check_image(donor, "donor")
+    if donor.dtype != pixels.dtype:
+        raise ValueError(
+            f"donor is {donor.dtype}, but the image is {pixels.dtype}: convert one of them"
+        )
     if donor.ndim == 2:
         donor = donor[..., None]
-    if donor.shape[2] == n_channels:
+    if donor.shape[2] == pixels.shape[2]:
         return donor
-    if n_channels == 3:
+    if pixels.shape[2] == 3:
         return np.repeat(donor, 3, axis=2)
+    if donor.dtype.kind == "f":
+        donor = donor.astype(np.float32)
     return cv2.cvtColor(donor, cv2.COLOR_RGB2GRAY)[..., None]
 
 

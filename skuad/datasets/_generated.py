@@ -15,6 +15,9 @@ from skuad.utils._param_validation import Interval, StrOptions, validate_params
 # looks the same from every side.
 _DIRECTED = {"brick", "weave", "brushed", "printed"}
 
+# What `kinds=None` plants: fixed, as the data sets of given seeds are.
+_DEFAULT_KINDS = ("scratch", "stain", "cut_paste", "blur", "hole")
+
 # Branches of the seed: what all images share, and one for each part of the data set.
 _LOOK, _TRAIN, _GOOD, _DEFECTIVE = range(4)
 
@@ -64,8 +67,9 @@ def make_defect_images(
     size : int, default=256
         Height and width, at least 32; photographs allow at most 256.
     kinds : sequence of str, default=None
-        Kinds of defects, taken in turn: "scratch", "stain", "cut_paste", "blur",
-        "hole". None for all of them.
+        Kinds of defects, taken in turn, of those of
+        `skuad.augmentation.plant_defect`. None is "scratch", "stain", "cut_paste",
+        "blur" and "hole".
     random_state : int, RandomState instance or None, default=0
         An int gives the same images in every call. Rendered image number i does not
         depend on how many are asked for.
@@ -119,7 +123,7 @@ def make_defect_images(
     ((50, 48, 48, 3), np.int64(20))
     """
     check_name(texture, ["procedural", *FAMILIES, *TINTS], "texture")
-    kinds = defect_kinds() if kinds is None else list(kinds)
+    kinds = list(_DEFAULT_KINDS if kinds is None else kinds)
     for kind in kinds:
         check_name(kind, defect_kinds(), "kind of defect")
     if n_defective and not kinds:

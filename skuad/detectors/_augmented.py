@@ -167,7 +167,7 @@ class AugmentedCopies(Sequence):
         return {**self.__dict__, "_last": (None, None)}
 
     def _place(self, index):
-        """Number of the image and of its copy; copy 0 is the image itself."""
+        """Return the number of the image and of its copy; copy 0 is the image."""
         return divmod(int(index), 1 + self.n_copies)
 
     def roi(self, index: int) -> np.ndarray | None:

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from skuad.augmentation._defects import SOFT_EDGE, defect_kinds, plant_defect
+from skuad.augmentation import Compose, defect_kinds, plant_defect, random_defect
+from skuad.augmentation._defects import SOFT_EDGE
 from skuad.datasets._textures import gaussian_field
 
 KINDS = defect_kinds()
@@ -17,7 +18,9 @@ def textured(shape, channels, seed=0):
 
 
 def test_the_kinds():
-    assert KINDS == ["scratch", "stain", "cut_paste", "blur", "hole"]
+    assert KINDS == [
+        *["scratch", "stain", "cut_paste", "blur", "hole", "crack", "dent"]
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -115,7 +118,7 @@ def test_colours_of_gray_images_do_not_change():
         assert np.ptp(defective.astype(int), axis=2).max() <= 1, kind
 
 
-@pytest.mark.parametrize("kind", ["scratch", "stain", "hole"])
+@pytest.mark.parametrize("kind", ["scratch", "stain", "hole", "crack", "dent"])
 @pytest.mark.parametrize("level", [25, 128, 235])
 def test_flat_images(kind, level):
     image = np.full((48, 48), level, np.uint8)
@@ -134,10 +137,11 @@ def test_what_a_flat_image_cannot_show():
         ({"kind": "scrach"}, "unknown defect 'scrach'.*Did you mean 'scratch'"),
         ({"kind": None}, "unknown defect None"),
         ({"image": np.zeros((31, 200), np.uint8)}, "at least 32 x 32 pixels, got 31"),
-        ({"image": np.zeros((64, 64))}, "uint8 array .* got float64"),
+        ({"image": np.zeros((64, 64), int)}, "uint16 or float, got int64"),
         ({"image": np.zeros((64, 64, 4), np.uint8)}, r"got uint8 \(64, 64, 4\)"),
         ({"image": [[0]]}, "got list"),
-        ({"donor": np.zeros((64, 64))}, "donor must be a uint8"),
+        ({"donor": np.zeros((64, 64))}, "donor is float64, but the image is uint8"),
+        ({"donor": np.zeros((64, 64), int)}, "donor must be an array"),
         ({"foreground": np.ones((64, 63), bool)}, r"bool array of shape \(64, 64\)"),
         ({"foreground": np.ones((64, 64))}, "got float64"),
         ({"foreground": np.zeros((64, 64), bool)}, "False everywhere"),
@@ -147,3 +151,40 @@ def test_bad_arguments(change, message):
     arguments = {"image": textured((64, 64), None), "kind": "cut_paste"} | change
     with pytest.raises(ValueError, match=message):
         plant_defect(rng=np.random.default_rng(0), **arguments)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+def test_other_dtypes_get_the_same_defect(kind, dtype):
+    image = textured((96, 96), 3)
+    scale = 257 if dtype == np.uint16 else 1 / 255
+    scaled = (image * dtype(scale)).astype(dtype)
+    expected, expected_mask = plant_defect(image, kind, 3)
+    defective, mask = plant_defect(scaled, kind, 3)
+    assert defective.dtype == dtype
+    np.testing.assert_array_equal(mask, expected_mask)
+    np.testing.assert_allclose(defective / scale, expected, atol=0.51)
+    far = (expected == image).all(axis=2) & ~mask
+    assert (defective == scaled)[far].mean() > 0.99
+
+
+def test_a_12_bit_image_stays_in_its_range():
+    image = (textured((64, 64), None).astype(np.uint16) * 16).clip(0, 4095)
+    defective, mask = plant_defect(image, "scratch", 0, data_range=4095)
+    assert defective.max() <= 4095
+    change = np.abs(defective.astype(int) - image)[mask].mean()
+    assert 16 * 6 < change < 4095
+
+
+def test_random_defects_of_a_data_set():
+    X = np.stack([textured((64, 64), 3, seed) for seed in range(8)])
+    old = np.zeros((64, 64), bool)
+    old[:2] = True
+    planter = Compose([random_defect], random_state=1)
+    images, masks = planter.augment(X, [old, *[None] * 7])
+    assert images.shape == X.shape
+    assert masks[0][:2].all() and masks[0][2:].any()
+    for image, before, mask in zip(images[1:], X[1:], masks[1:], strict=True):
+        assert (image != before).any(axis=2)[mask].mean() > 0.75
+    again, _ = planter.augment(X[::-1], [*[None] * 7, old])
+    np.testing.assert_array_equal(again[::-1], images)
