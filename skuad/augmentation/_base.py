@@ -42,6 +42,11 @@ class Augmenter(ImageTransformer):
     ``_change_both(image, mask, rng)`` if it moves pixels.
     """
 
+    @property
+    def changes_masks(self):
+        """Whether pixels move or defects are added, so that masks have to follow."""
+        return False
+
     def augment_image(self, image, mask=None, *, copy=0):
         """Augment one image and its mask.
 

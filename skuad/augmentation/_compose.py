@@ -72,6 +72,14 @@ class Compose(Augmenter):
                     "skuad.augmentation, or functions f(image, mask, rng)"
                 )
 
+    @property
+    def changes_masks(self):
+        """Whether one of the augmenters moves pixels or adds defects."""
+        return not all(
+            isinstance(augmenter, Augmenter) and not augmenter.changes_masks
+            for augmenter in self.augmenters
+        )
+
     def _change_both(self, image, mask, rng):
         for augmenter in self.augmenters:
             if isinstance(augmenter, Augmenter):

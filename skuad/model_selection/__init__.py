@@ -3,6 +3,11 @@
 from skuad.model_selection._benchmark import BenchmarkError, run_benchmark
 from skuad.model_selection._kfold import GoodTrainKFold
 from skuad.model_selection._predefined import GoodTrainPredefinedSplit
+from skuad.model_selection._robustness import (
+    RobustnessResult,
+    robustness_by_condition,
+    robustness_curve,
+)
 from skuad.model_selection._shuffle import GoodTrainShuffleSplit
 
 __all__ = [
@@ -10,5 +15,8 @@ __all__ = [
     "GoodTrainKFold",
     "GoodTrainPredefinedSplit",
     "GoodTrainShuffleSplit",
+    "RobustnessResult",
+    "robustness_by_condition",
+    "robustness_curve",
     "run_benchmark",
 ]
