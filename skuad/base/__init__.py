@@ -1,0 +1,19 @@
+"""The contract: what an image transformer and a map detector owe their users."""
+
+from skuad.base._detect import detect
+from skuad.base._image_transformer import ImageTransformer
+from skuad.base._map_detector import MapDetector
+from skuad.base._meta_map_detector import MetaMapDetector
+from skuad.base._pool import mask_outside, pool_map
+from skuad.utils._validation import good_images, validate_images
+
+__all__ = [
+    "ImageTransformer",
+    "MapDetector",
+    "MetaMapDetector",
+    "detect",
+    "good_images",
+    "mask_outside",
+    "pool_map",
+    "validate_images",
+]

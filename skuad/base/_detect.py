@@ -1,0 +1,55 @@
+"""Maps and scores of any fitted estimator that makes maps."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skuad.base._pool import mask_outside, pool_map
+
+
+def detect(estimator, X) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield map and score of every image for any fitted estimator that makes maps.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A `MapDetector`, a pipeline that ends in one, a fitted search over one, or a
+        foreign estimator whose ``transform`` gives maps (high is anomalous). The score
+        of a foreign one is its negated ``score_samples``, or else the map's maximum.
+    X : images
+        See `validate_images`.
+
+    Yields
+    ------
+    anomaly_map : ndarray of float32 of shape (H, W)
+    score : float
+        High is anomalous.
+    """
+    if hasattr(estimator, "detect"):
+        yield from estimator.detect(X)
+    elif isinstance(estimator, Pipeline):
+        steps = estimator[:-1]
+        yield from detect(estimator[-1], steps.transform(X) if len(steps) else X)
+    elif hasattr(estimator, "best_estimator_"):
+        yield from detect(estimator.best_estimator_, X)
+    else:
+        yield from _detect_foreign(estimator, X)
+
+
+def _detect_foreign(estimator, X):
+    """Yield maps and scores of an estimator that knows no regions of interest."""
+    scores = None
+    if hasattr(estimator, "score_samples"):
+        scores = -np.asarray(estimator.score_samples(X), np.float64)
+    roi = getattr(X, "roi", lambda index: None)
+    for index, anomaly_map in enumerate(estimator.transform(X)):
+        anomaly_map = np.atleast_2d(np.asarray(anomaly_map, np.float32))
+        inside = roi(index)
+        if inside is not None:
+            score = pool_map(anomaly_map[inside], "max")
+            yield mask_outside(anomaly_map, inside), score
+        elif scores is None:
+            yield anomaly_map, pool_map(anomaly_map, "max")
+        else:
+            yield anomaly_map, float(scores[index])

@@ -1,0 +1,98 @@
+"""What an image transformer owes its users."""
+
+from copy import copy
+from typing import ClassVar
+
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.utils._param_validation import _fit_context
+from skuad.utils._validation import good_images, validate_images
+
+
+class ImageEstimator(TransformerMixin, BaseEstimator):
+    """Tags and output of an estimator whose samples are images."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def set_output(self, *, transform=None):
+        """Accept the default container; images and maps are no data frames.
+
+        Parameters
+        ----------
+        transform : {"default"} or None, default=None
+            The only container there is.
+
+        Returns
+        -------
+        self : estimator
+        """
+        if transform not in (None, "default"):
+            raise ValueError(
+                f"{type(self).__name__} gives images or maps, which do not fit into "
+                f"{transform!r}: only transform='default' is supported"
+            )
+        return self
+
+
+class ImageTransformer(ImageEstimator):
+    """Base of transformers from one image to one image (or whatever else).
+
+    A subclass writes ``_transform_image(image)`` on an (H, W, C) array. One that learns
+    also writes ``_fit_images(images)`` and sets the tag ``requires_fit``.
+    """
+
+    _parameter_constraints: ClassVar[dict] = {}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Check the parameters, and learn from the good images if there is a need.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+        y : None, array-like of {1, -1} or masks, default=None
+            Images that it marks as anomalous are left out.
+
+        Returns
+        -------
+        self : estimator
+        """
+        images = validate_images(self, X, reset=True)
+        if get_tags(self).requires_fit:
+            images, _ = good_images(images, y)
+            self._fit_images(images)
+        return self
+
+    def transform(self, X):
+        """Transform every image.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        images
+            In the container of X. Paths and lazy sequences give an
+            `skuad.io.ImageSequence`, which transforms an image when it is accessed.
+        """
+        if get_tags(self).requires_fit:
+            check_is_fitted(self)
+        else:
+            self._validate_params()
+        images = validate_images(self, X, reset=False)
+        return images.map(copy(self)._transform_image)

@@ -1,0 +1,64 @@
+"""What a detector round another detector has in common with its like."""
+
+from typing import ClassVar
+
+from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from skuad.base._image_transformer import ImageTransformer
+from skuad.base._map_detector import MapDetector
+from skuad.utils._param_validation import HasMethods
+
+
+class MetaMapDetector(MetaEstimatorMixin, MapDetector):
+    """Base of detectors round a detector, or a pipeline that ends in one.
+
+    They own the threshold: inner detectors are fitted with ``calibration=None``.
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "detector": [HasMethods(["fit", "transform"])],
+        **MapDetector._parameter_constraints,
+    }
+
+    def _clone_detector(self):
+        """Clone the inner detector, without the thresholds that nobody asks for."""
+        detector = clone(self.detector)
+        owners = {
+            name.removesuffix("calibration")
+            for name in detector.get_params(deep=True)
+            if name.split("__")[-1] == "calibration"
+        }
+        names = detector.get_params(deep=True).keys()
+        unused = (
+            owner + name
+            for owner in owners
+            for name in ("calibration", "contamination")
+        )
+        return detector.set_params(**{name: None for name in unused if name in names})
+
+    def _fit_detector(self, X):
+        """Fit the inner detector.
+
+        Returns
+        -------
+        held_out : callable or None
+            A function of (train, test) that scores items of X which the detector, if it
+            is one of ours, holds out by itself, without going through all X again.
+        """
+        self.detector_ = inner = self._clone_detector()
+        steps = ()
+        if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
+            steps, inner = inner[:-1], inner[-1]
+        if not isinstance(inner, MapDetector):
+            self.detector_.fit(X)
+            return None
+        if len(steps):
+            X = steps.fit(X).transform(X)
+        images, learned = inner._fit_without_threshold(X)
+        return lambda train, test: inner._score_fold(images, learned, train, test)
+
+
+def _is_stateless(step):
+    return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit

@@ -1,0 +1,33 @@
+"""Scores out of maps, and maps within a region."""
+
+import numpy as np
+
+
+def pool_map(anomaly_map: np.ndarray, pool) -> float:
+    """Score an image by its anomaly map.
+
+    Parameters
+    ----------
+    anomaly_map : ndarray
+        Values of the pixels that count, in any shape.
+    pool : "max", "mean" or float in (0, 1)
+        The highest value, the mean, or the mean of this share of highest values.
+
+    Returns
+    -------
+    score : float
+        High is anomalous.
+    """
+    values = np.asarray(anomaly_map).ravel()
+    if pool == "max":
+        return float(values.max())
+    if pool != "mean":
+        n_highest = max(1, round(pool * values.size))
+        values = np.partition(values, values.size - n_highest)[-n_highest:]
+    return float(values.mean(dtype=np.float64))
+
+
+def mask_outside(anomaly_map: np.ndarray, roi: np.ndarray) -> np.ndarray:
+    """Set a map to zero outside a region, or to its lowest value inside if negative."""
+    lowest = anomaly_map[roi].min()
+    return np.where(roi, anomaly_map, np.minimum(lowest, np.float32(0)))
