@@ -59,6 +59,9 @@ def detectors(seed):
         '`Augmented(calibrate_on="copies")`': Augmented(
             knn, preset, calibrate_on="copies", **options
         ),
+        "the same round `GrayWorld`": Augmented(
+            make_pipeline(GrayWorld(), knn), preset, calibrate_on="copies", **options
+        ),
     }
 
 
@@ -100,7 +103,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--n-train", type=int, default=40)
-    parser.add_argument("--n-test", type=int, default=30, help="good, and defective")
+    parser.add_argument("--n-test", type=int, default=20, help="good, and defective")
     parser.add_argument(
         "--size", type=int, default=128, help="of the images, in pixels"
     )
