@@ -6,6 +6,8 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -373,6 +375,13 @@ class ConformalDetector(MetaMapDetector):
             random_state=check_random_state(self.random_state),
         )
         self.offset_interval_ = -levels[1], -levels[0]
+
+    def _clone_detector(self):
+        # A search compares its candidates by decisions, which take a threshold; what is
+        # frozen stays as it is.
+        if _is_search(self.detector) or isinstance(self.detector, FrozenEstimator):
+            return clone(self.detector)
+        return super()._clone_detector()
 
     def _fit_images(self, images):
         # As a part of a detector that sets the threshold.

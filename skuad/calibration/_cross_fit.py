@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
-from skuad.base import _is_stateless, detect
+from skuad.base import ImageTransformer, detect
 from skuad.calibration._pixels import PixelShares
 from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
 from skuad.io import ImageSequence
@@ -59,6 +61,8 @@ def look_at(detector, images, weights=None) -> HeldOut:
 
 def fit_one(detector, X, y=None):
     """Fit a detector on good images; a search is given all of them, with y."""
+    if isinstance(detector, FrozenEstimator):
+        return detector
     if y is None:
         return detector.fit(X)
     return detector.fit(X, y)
@@ -131,6 +135,10 @@ def split_steps(detector):
         if all(map(_is_stateless, detector[:-1])):
             return detector[:-1], detector[-1]
     return None, detector
+
+
+def _is_stateless(step):
+    return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit
 
 
 def take(y, indices):

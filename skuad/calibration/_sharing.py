@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 
 from skuad.base import detect
 from skuad.io import ImageSequence
@@ -86,6 +87,8 @@ class FeatureStore(BaseEstimator):
 
 def share_features(detector, store):
     """Give the store to every part of a detector that embeds and has no cache."""
+    if isinstance(detector, FrozenEstimator):
+        return detector
     parameters = detector.get_params(deep=True)
     owners = {"": detector}
     for name, value in parameters.items():
