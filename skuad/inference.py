@@ -1,0 +1,361 @@
+"""Scores, decisions and maps out of any fitted detector, ours or another."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+
+from skuad.base import detect, pool_map
+
+__all__ = ["Inference", "infer", "infer_stream", "threshold_of"]
+
+_INPUTS = ("auto", "list", "stack")
+_ON_ERROR = ("raise", "yield")
+
+
+@dataclass
+class Inference:
+    """What a detector says of one image.
+
+    Attributes
+    ----------
+    index : int
+        Number of the image.
+    score : float or None
+        High is anomalous, whatever the detector's own sign; None if it failed.
+    label : {1, -1} or None
+        +1 is good, -1 anomalous; None without a threshold.
+    anomaly_map : ndarray of float32 of shape (H, W) or None
+        High where anomalous.
+    error : Exception or None
+        Why it failed.
+    """
+
+    index: int
+    score: float | None
+    label: int | None = None
+    anomaly_map: np.ndarray | None = None
+    error: Exception | None = None
+
+
+def infer(
+    detector: Any,
+    X: Iterable,
+    *,
+    include_maps: bool = False,
+    batch_size: int = 16,
+    higher_is_anomalous: bool | None = None,
+    input: str = "auto",
+) -> Bunch:
+    """Score images with any fitted detector, batch by batch.
+
+    Parameters
+    ----------
+    detector : estimator or object
+        A detector of skuad, a pipeline or search that ends in one; or a foreign object
+        with ``decision_function`` (or ``score_samples``), ``predict_anomaly_map``, or
+        both.
+    X : images
+        See `skuad.base.validate_images`; a foreign detector gets the items as they are.
+    include_maps : bool, default=False
+        Whether maps are kept; they take 4 bytes per pixel of every image.
+    batch_size : int, default=16
+        Number of images that the detector gets at once.
+    higher_is_anomalous : bool or None, default=None
+        Of a foreign ``decision_function``: True as in PyOD, False as in scikit-learn.
+        None is False where the detector says that it is an outlier detector of
+        scikit-learn, and an error otherwise.
+    input : {"auto", "list", "stack"}, default="auto"
+        What a foreign detector takes: a list of images, or an array of them. "auto" tries
+        a list on the first batch and, if that raises a TypeError, AttributeError or
+        ValueError, an array; what worked is kept.
+
+    Returns
+    -------
+    result : :class:`~sklearn.utils.Bunch`
+        ``scores``, ndarray of float64 of shape (n_images,), high is anomalous;
+        ``labels``, ndarray of int of +1 (good) and -1, or None without a threshold;
+        ``maps``, list of ndarray of float32, or None unless asked for.
+
+    Raises
+    ------
+    TypeError
+        If the detector has none of the methods, or takes neither a list nor an array.
+    ValueError
+        If it returns other than one value, or one map, per image.
+
+    See Also
+    --------
+    infer_stream : One image after the other, without an end.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> from skuad.inference import infer
+    >>> data = make_defect_images(n_train=20, n_good=2, size=64, random_state=0)
+    >>> detector = PatchKNN(false_alarm_rate=0.1, random_state=0).fit(data.train)
+    >>> infer(detector, data.test).scores.shape
+    (22,)
+    """
+    results = list(
+        infer_stream(
+            detector,
+            X,
+            include_maps=include_maps,
+            batch_size=batch_size,
+            higher_is_anomalous=higher_is_anomalous,
+            input=input,
+        )
+    )
+    labels = [result.label for result in results]
+    return Bunch(
+        scores=np.array([result.score for result in results], np.float64),
+        labels=None if None in labels else np.array(labels, int),
+        maps=[result.anomaly_map for result in results] if include_maps else None,
+    )
+
+
+def infer_stream(
+    detector: Any,
+    images: Iterable,
+    *,
+    include_maps: bool = True,
+    batch_size: int = 1,
+    higher_is_anomalous: bool | None = None,
+    input: str = "auto",
+    on_error: str = "raise",
+) -> Iterator[Inference]:
+    """Yield what a detector says of every image of a stream, which need not end.
+
+    Parameters
+    ----------
+    detector : estimator or object
+        As of `infer`.
+    images : iterable
+        Images as (H, W) or (H, W, C) arrays or paths, or anything `infer` takes. No more
+        than a batch is held.
+    include_maps : bool, default=True
+        Whether maps are given.
+    batch_size : int, default=1
+        Number of images that are given to the detector at once; a stream waits until
+        there are so many.
+    higher_is_anomalous, input
+        As of `infer`.
+    on_error : {"raise", "yield"}, default="raise"
+        Whether an image that fails ends the stream, or is yielded with its `error`,
+        after which the others go on.
+
+    Yields
+    ------
+    result : Inference
+
+    Raises
+    ------
+    TypeError, ValueError
+        As of `infer`.
+    """
+    if input not in _INPUTS or on_error not in _ON_ERROR or batch_size < 1:
+        raise ValueError(
+            f"input must be one of {_INPUTS}, on_error one of {_ON_ERROR} and batch_size "
+            f"1 or more, got {input!r}, {on_error!r} and {batch_size!r}"
+        )
+    if isinstance(images, str | os.PathLike):
+        raise TypeError(
+            f"one path, {os.fspath(images)!r}, is no set of images: put it into a list"
+        )
+    run = _runner(detector, higher_is_anomalous, input)
+    return _stream(run, images, include_maps, batch_size, on_error)
+
+
+def _stream(run, images, include_maps, batch_size, on_error):
+    index = 0
+    for batch in _batches(images, batch_size):
+        for result in _run_batch(run, batch, on_error):
+            result.index += index
+            if not include_maps:
+                result.anomaly_map = None
+            yield result
+        index += len(batch)
+
+
+def _batches(images, batch_size):
+    """Yield slices of a sequence, or lists from an iterator."""
+    if hasattr(images, "__getitem__") and hasattr(images, "__len__"):
+        for start in range(0, len(images), batch_size):
+            yield images[start : start + batch_size]
+        return
+    iterator = iter(images)
+    while batch := list(islice(iterator, batch_size)):
+        yield batch
+
+
+def _run_batch(run, batch, on_error):
+    """Yield results in order; a fault in a batch is looked for image by image."""
+    done = 0
+    try:
+        for result in run(batch):
+            yield Inference(done, *result)
+            done += 1
+        if done != len(batch):
+            raise ValueError(
+                f"the detector gave {done} results for {len(batch)} images"
+            )
+        return
+    except Exception as error:
+        if on_error == "raise":
+            raise
+        if len(batch) - done == 1:
+            yield Inference(done, None, error=error)
+            return
+    for number in range(done, len(batch)):
+        for result in _run_batch(run, batch[number : number + 1], on_error):
+            result.index = number
+            yield result
+
+
+def threshold_of(detector: Any) -> float | None:
+    """Return the anomaly score above which an image is anomalous.
+
+    Parameters
+    ----------
+    detector : estimator
+        Fitted; a pipeline or a search gives that of the detector it ends in.
+
+    Returns
+    -------
+    threshold : float or None
+        Minus ``offset_``; None without a threshold.
+    """
+    if isinstance(detector, Pipeline):
+        return threshold_of(detector[-1])
+    if hasattr(detector, "best_estimator_"):
+        return threshold_of(detector.best_estimator_)
+    offset = getattr(detector, "offset_", np.nan)
+    return None if np.isnan(offset) else float(-offset)
+
+
+def _runner(detector, higher_is_anomalous, input):
+    """Return a function from a batch to (score, label, map) per image."""
+    if _is_ours(detector):
+        threshold = threshold_of(detector)
+
+        def run(batch):
+            for anomaly_map, score in detect(detector, batch):
+                yield float(score), _label(score, threshold), anomaly_map
+
+        return run
+    return _Foreign(detector, higher_is_anomalous, input)
+
+
+def _is_ours(detector):
+    if isinstance(detector, Pipeline):
+        return _is_ours(detector[-1])
+    inner = getattr(detector, "best_estimator_", None)
+    return hasattr(detector, "detect") if inner is None else _is_ours(inner)
+
+
+def _label(score, threshold):
+    if threshold is None:
+        return None
+    return -1 if score > threshold else 1
+
+
+class _Foreign:
+    """Runs a detector that is not ours, on lists or on stacks."""
+
+    def __init__(self, detector, higher_is_anomalous, input):
+        self.detector = detector
+        names = ("decision_function", "score_samples")
+        self.score_name = next(
+            (name for name in names if hasattr(detector, name)), None
+        )
+        self.has_maps = hasattr(detector, "predict_anomaly_map")
+        if self.score_name is None and not self.has_maps:
+            raise TypeError(
+                f"{type(detector).__name__} has no detect, decision_function, "
+                "score_samples or predict_anomaly_map: it is no detector"
+            )
+        if higher_is_anomalous is None and self.score_name is not None:
+            if not isinstance(detector, OutlierMixin):
+                raise TypeError(
+                    f"what a high {self.score_name} of {type(detector).__name__} means is "
+                    "not known: say higher_is_anomalous=True (as in PyOD) or False (as in "
+                    "scikit-learn)"
+                )
+            higher_is_anomalous = False
+        self.higher_is_anomalous = higher_is_anomalous
+        self.input = input
+
+    def __call__(self, batch):
+        scores, maps = self._run(batch)
+        if scores is None:
+            scores = [pool_map(values, "max") for values in maps]
+        for number, score in enumerate(scores):
+            sign = 1 if self.higher_is_anomalous or self.score_name is None else -1
+            label = None
+            if self.score_name == "decision_function" and sign == -1:
+                label = -1 if score < 0 else 1
+            yield float(sign * score), label, None if maps is None else maps[number]
+
+    def _run(self, batch):
+        if self.input == "stack":
+            return self._call(_stack(batch))
+        try:
+            results = self._call(list(batch))
+            self.input = "list"
+            return results
+        except (TypeError, AttributeError, ValueError) as error:
+            if self.input == "list":
+                raise
+            first = error
+        try:
+            results = self._call(_stack(batch))
+        except (TypeError, AttributeError, ValueError) as second:
+            raise type(second)(
+                f"{type(self.detector).__name__} took neither a list of images ({first}) "
+                f"nor an array of them ({second})"
+            ) from first
+        self.input = "stack"
+        return results
+
+    def _call(self, batch):
+        scores = maps = None
+        if self.score_name is not None:
+            scores = np.asarray(getattr(self.detector, self.score_name)(batch), float)
+            if scores.shape != (len(batch),):
+                raise ValueError(
+                    f"{self.score_name} gave the shape {scores.shape} for "
+                    f"{len(batch)} images"
+                )
+        if self.has_maps:
+            maps = [
+                np.asarray(values, np.float32)
+                for values in self.detector.predict_anomaly_map(batch)
+            ]
+            _check_maps(maps, batch)
+        return scores, maps
+
+
+def _stack(batch):
+    shapes = {np.shape(image) for image in batch}
+    if len(shapes) > 1:
+        raise ValueError(f"images of several sizes make no array: {sorted(shapes)}")
+    return np.stack([np.asarray(image) for image in batch])
+
+
+def _check_maps(maps, batch):
+    if len(maps) != len(batch):
+        raise ValueError(f"there are {len(maps)} maps for {len(batch)} images")
+    for number, (values, image) in enumerate(zip(maps, batch, strict=True)):
+        expected = np.shape(image)[:2]
+        if values.ndim != 2 or (len(expected) == 2 and values.shape != expected):
+            raise ValueError(
+                f"map {number} has the shape {values.shape}, its image {expected}"
+            )
