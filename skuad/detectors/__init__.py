@@ -1,9 +1,32 @@
 """Detectors: an anomaly map and a score for every image."""
 
+from skuad.detectors._anomalib import AnomalibCheckpointDetector
+from skuad.detectors._anomalib_aliases import (
+    DinomalyCheckpoint,
+    EfficientAdCheckpoint,
+    PadimCheckpoint,
+    PatchcoreCheckpoint,
+    ReverseDistillationCheckpoint,
+)
 from skuad.detectors._augmented import Augmented
 from skuad.detectors._patch import PatchDetector
 from skuad.detectors._patch_knn import PatchKNN
 from skuad.detectors._region_of_interest import RegionOfInterest
+from skuad.detectors._registry import DetectorTags, list_detectors
 from skuad.detectors._tiled import Tiled
 
-__all__ = ["Augmented", "PatchDetector", "PatchKNN", "RegionOfInterest", "Tiled"]
+__all__ = [
+    "AnomalibCheckpointDetector",
+    "Augmented",
+    "DetectorTags",
+    "DinomalyCheckpoint",
+    "EfficientAdCheckpoint",
+    "PadimCheckpoint",
+    "PatchDetector",
+    "PatchKNN",
+    "PatchcoreCheckpoint",
+    "RegionOfInterest",
+    "ReverseDistillationCheckpoint",
+    "Tiled",
+    "list_detectors",
+]

@@ -11,9 +11,19 @@ import numpy as np
 
 #: Package that the instances of a class run on; without it there are none.
 NEEDS = {
+    "AnomalibCheckpointDetector": "anomalib",
     "OpenCLIPEmbedder": "open_clip",
     "OpenCLIPPatchKNN": "open_clip",
     "TimmEmbedder": "timm",
+}
+#: Classes that only insist on the kind of checkpoint. Their batteries are beside the
+#: other tests of checkpoints, since the networks of some of them are large.
+CHECKPOINT_ALIASES = {
+    "DinomalyCheckpoint",
+    "EfficientAdCheckpoint",
+    "PadimCheckpoint",
+    "PatchcoreCheckpoint",
+    "ReverseDistillationCheckpoint",
 }
 
 
@@ -103,10 +113,18 @@ def instances() -> dict[str, list]:
 
 
 def _networks() -> dict[str, list]:
-    """Make embedders by tiny networks, one image at a time."""
+    """Make estimators by tiny networks, one image at a time."""
+    from skuad.detectors import AnomalibCheckpointDetector
     from skuad.feature_extraction import TimmEmbedder
 
     networks = {name: [] for name in NEEDS}
+    if find_spec(NEEDS["AnomalibCheckpointDetector"]):
+        from skuad.utils._testing_anomalib import tiny_padim
+
+        padim = tiny_padim(_temporary_folder())
+        networks["AnomalibCheckpointDetector"] = [
+            AnomalibCheckpointDetector(padim, batch_size=1, false_alarm_rate=0.1)
+        ]
     if find_spec(NEEDS["TimmEmbedder"]):
         networks["TimmEmbedder"] = [
             TimmEmbedder(
