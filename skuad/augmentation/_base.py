@@ -35,6 +35,24 @@ def image_generator(image, random_state, copy=0):
     return np.random.default_rng(np.random.SeedSequence([random_state, copy, digest]))
 
 
+def augment_alike(augmenter, image, mask=None, *, copy=0, name):
+    """Augment an image and its mask by an augmenter that must keep the size.
+
+    Raises
+    ------
+    ValueError
+        If it does not; `name` says which image it was.
+    """
+    augmented, mask = augmenter.augment_image(image, mask, copy=copy)
+    if augmented.shape != image.shape:
+        raise ValueError(
+            f"{name}: {type(augmenter).__name__} made an image of shape "
+            f"{augmented.shape} out of one of shape {image.shape}. The size must stay, so "
+            "that maps and masks fit: leave out what crops, resizes or turns by 90 degrees"
+        )
+    return augmented, mask
+
+
 class Augmenter(ImageTransformer):
     """Base of augmenters: transformers of images whose parameters are drawn per image.
 

@@ -10,7 +10,7 @@ from skuad.augmentation._camera import (
     random_channel_gain,
 )
 from skuad.augmentation._noise import sensor_noise
-from skuad.augmentation._ranges import draw, integral, real
+from skuad.augmentation._ranges import draw, draw_integer, integral, real
 
 
 class JPEGCompression(Augmenter):
@@ -63,7 +63,7 @@ class JPEGCompression(Augmenter):
         self.data_range = data_range
 
     def _change(self, image, rng):
-        quality = draw(self.quality, rng)
+        quality = draw_integer(self.quality, rng)
         return jpeg_compress(image, quality, data_range=self.data_range)
 
 

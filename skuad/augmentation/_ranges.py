@@ -41,13 +41,14 @@ def integral(left, right, closed="both"):
 
 
 def draw(value, rng):
-    """Return a number as it is; of a pair (low, high), draw one uniformly.
-
-    Both ends of a pair of integers can be drawn.
-    """
+    """Return a number as it is; of a pair (low, high), draw a real number uniformly."""
     if not isinstance(value, tuple | list):
         return value
-    low, high = value
-    if isinstance(low, Integral) and isinstance(high, Integral):
-        return int(rng.integers(low, high, endpoint=True))
-    return float(rng.uniform(low, high))
+    return float(rng.uniform(*value))
+
+
+def draw_integer(value, rng):
+    """Return an integer as it is; of a pair (low, high), draw one, ends included."""
+    if not isinstance(value, tuple | list):
+        return value
+    return int(rng.integers(*value, endpoint=True))

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import clone
 
+from skuad.augmentation._base import augment_alike
 from skuad.base import MetaMapDetector, detect
 from skuad.io import ImageSequence
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
@@ -159,9 +160,8 @@ class AugmentedCopies(Sequence):
             self._last = (number, image)
         if copy == 0:
             return image
-        augmented, _ = self.augmenter.augment_image(image, None, copy=copy)
-        check_same_shape(augmented, image, self.augmenter)
-        return augmented
+        name = self.images.describe(number)
+        return augment_alike(self.augmenter, image, copy=copy, name=name)[0]
 
     def __getstate__(self):
         return {**self.__dict__, "_last": (None, None)}
@@ -185,13 +185,3 @@ class AugmentedCopies(Sequence):
         if self.images.is_rows:
             return np.concatenate(list(self))[:, :, 0]
         return ImageSequence(self)
-
-
-def check_same_shape(augmented, image, augmenter):
-    """Raise if an augmenter has changed the shape of an image."""
-    if augmented.shape != image.shape:
-        raise ValueError(
-            f"{type(augmenter).__name__} made an image of shape {augmented.shape} out of "
-            f"one of shape {image.shape}: an augmenter must keep the size, so that maps "
-            "and masks fit. Leave out what crops, resizes, or turns by 90 degrees"
-        )

@@ -16,6 +16,7 @@ from skuad.augmentation import (
     SensorNoise,
     Vignette,
 )
+from skuad.augmentation._base import augment_alike
 from skuad.base import detect
 from skuad.io import ImageSequence
 from skuad.io._images import as_images
@@ -256,21 +257,14 @@ class _CorruptedImages(Sequence):
 
     def corrupted(self, index, mask=None):
         """Return an image and its mask after the corruption."""
-        image = self.images[index]
-        changed, mask = self.augmenter.augment_image(image, mask)
-        if changed.shape != image.shape:
-            raise ValueError(
-                f"the augmenter made an image of shape {changed.shape} out of one of "
-                f"shape {image.shape}: it must keep the size"
-            )
-        return changed, mask
+        return augment_alike(
+            self.augmenter, self.images[index], mask, name=self.describe(index)
+        )
 
     def targets(self, y, is_anomalous):
         """Return y, and which images are anomalous, as the corruption leaves them."""
-        labels_only = np.ndim(y) == 1 and all(np.ndim(item) == 0 for item in y)
-        if labels_only and not any(isinstance(item, str) for item in y):
-            return y, is_anomalous
-        if not getattr(self.augmenter, "changes_masks", True):
+        are_labels = all(isinstance(item, int | float | np.number) for item in y)
+        if are_labels or not getattr(self.augmenter, "changes_masks", True):
             return y, is_anomalous
         masks = []
         for index, mask in enumerate(masks_from(y, what="y")):
