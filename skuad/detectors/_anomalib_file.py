@@ -1,6 +1,7 @@
 """Checkpoints of anomalib as plain data: no code of a file runs unless it is trusted."""
 
 import pickle
+import warnings
 import zipfile
 from importlib.metadata import PackageNotFoundError, version
 
@@ -29,7 +30,11 @@ def require_anomalib(needed_by: str):
             f"{needed_by} works with anomalib 2.7 or later, below 3, but {installed} is "
             f"installed: {advice}"
         )
-    import anomalib.models
+    with warnings.catch_warnings():
+        # Of its own modules and theirs: no user can do anything about them.
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        import anomalib.models
 
     return anomalib.models
 

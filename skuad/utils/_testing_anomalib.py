@@ -22,7 +22,10 @@ def tiny_padim(folder) -> str:
         index = torch.randperm(64)[:n_features]
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     # Other images than those of the checks, whose scores would be those of memory.
-    x = torch.from_numpy(make_images(16, size=(32, 32), seed=9)).permute(0, 3, 1, 2) / 255
+    x = (
+        torch.from_numpy(make_images(16, size=(32, 32), seed=9)).permute(0, 3, 1, 2)
+        / 255
+    )
     planes = [torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std)]
     with torch.no_grad():
         features = backbone((x - planes[0]) / planes[1])[0][:, index].flatten(2)
