@@ -8,14 +8,14 @@
 tiles and behind `GrayWorld`, and (``--patch-knn``) `PatchKNN`; at rates of 0.01, 0.05 and
 0.1.
 
-- K folds: every repetition makes 99 training and 400 test images of its own, fits
+- K folds: every repetition makes 99 training and 100 test images of its own, fits
   `ConformalDetector` with five folds, and counts the p-values up to each rate. The mean
   over repetitions is compared with the marginal level k / (n + 1) and with the proven
   bound, given the standard error between repetitions.
 - Held out: per seed a detector is fitted on 30 images and scores a large
   pool of good ones; every repetition calibrates on 299 of them, which no other
   repetition uses, with the guarantees "marginal" and "high_probability". The rate is
-  counted on 4000 further images. For "high_probability", the number of repetitions
+  counted on 10,000 further images. For "high_probability", the number of repetitions
   above the rate is put to an exact binomial test of the share ``1 - confidence``.
 
 ``defects`` and ``elpv``: rate asked, rate seen on good images and share of defective
@@ -107,7 +107,7 @@ class ScoreIsPixel(BaseEstimator):
         return -np.asarray(X, np.float64)[:, 0]
 
 
-def folded_rates(detector, seed, *, n_train=99, n_test=400):
+def folded_rates(detector, seed, *, n_train=99, n_test=100):
     """Rates of one repetition over five folds, and the proven bounds."""
     train, test = good_images(seed, n_train, n_test)
     conformal = ConformalDetector(detector, false_alarm_rate=RATES[-1]).fit(train)
@@ -144,7 +144,7 @@ def held_out_rates(detector, seed, *, n_repetitions, n_calibration, n_test):
 
 
 def measure_rates(
-    n_repetitions, names, n_calibration=299, n_test=4000, per_detector=20
+    n_repetitions, names, n_calibration=299, n_test=10_000, per_detector=20
 ):
     print(
         f"{'detector':11}{'guarantee':22}{'asked':>6}{'expected':>10}{'seen':>9}",
@@ -270,7 +270,7 @@ def main(arguments=None):
     with threadpool_limits(1):
         if options.what == "rates":
             names = (
-                ["PatchKNN"] if options.patch_knn else ["plain", "tiled", "pipelined"]
+                ["PatchKNN"] if options.patch_knn else ["plain", "pipelined", "tiled"]
             )
             measure_rates(options.repetitions, names)
         elif options.what == "defects":

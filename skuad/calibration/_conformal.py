@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from skuad.base import MetaMapDetector, detect, validate_images
 from skuad.calibration import _rates, _tail
 from skuad.calibration._cross_fit import cross_fit, fit_one, look_at, split_steps, take
-from skuad.calibration._folds import conformal_folds, group_weights, one_per_group
+from skuad.calibration._folds import (
+    check_promise,
+    conformal_folds,
+    group_weights,
+    one_per_group,
+)
 from skuad.calibration._sharing import in_turns
 from skuad.utils import CalibrationWarning
 from skuad.utils._param_validation import (
@@ -231,7 +236,7 @@ class ConformalDetector(MetaMapDetector):
                 )
             groups = groups[good]
         folds = conformal_folds(self.cv, len(good), groups)
-        self._check_promise(folds, groups)
+        check_promise(self, folds, groups)
         use, weights = self._units(folds, groups)
         image_weights = np.zeros(len(images))
         image_weights[good[use]] = weights
@@ -271,31 +276,6 @@ class ConformalDetector(MetaMapDetector):
                 self.fold_detectors_ = others
         self._calibrate(found, folds, use, weights)
         return self
-
-    def _check_promise(self, folds, groups):
-        """Raise, before anything is fitted, if the images cannot keep the promise."""
-        if self.tail == "gpd" and self.guarantee is not None:
-            raise ValueError(
-                f"tail='gpd' extrapolates, and guarantee={self.guarantee!r} cannot be "
-                "given for it: set guarantee=None"
-            )
-        if self.guarantee == "high_probability" and len(folds) > 1:
-            raise ValueError(
-                "guarantee='high_probability' holds for images that no detector has "
-                f"learnt, but cv makes {len(folds)} folds: use cv='prefit', or a single "
-                "split such as ShuffleSplit(1, test_size=0.5, random_state=0)"
-            )
-        tested = np.concatenate([test for _, test in folds])
-        n_units = len(tested) if groups is None else len(np.unique(groups[tested]))
-        unit = "images" if groups is None else "groups of images"
-        rates = [] if self.tail == "gpd" else [(self.false_alarm_rate, self.guarantee)]
-        if self.pixel_rate is not None:
-            rates.append((self.pixel_rate, "marginal"))
-        for rate, guarantee in rates:
-            if n_units < _rates.n_needed(rate, guarantee, self.confidence):
-                raise ValueError(
-                    _rates.too_few(n_units, unit, rate, guarantee, self.confidence)
-                )
 
     def _units(self, folds, groups):
         """Which good images are calibrated on, and the weight of each."""

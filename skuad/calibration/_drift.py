@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skuad.base import detect, good_images, validate_images
 from skuad.calibration import _martingale, _shift
 from skuad.calibration._folds import conformal_folds
+from skuad.calibration._sharing import ReadOnce
 from skuad.feature_extraction import FilterBankEmbedder
+from skuad.io import ImageSequence
 from skuad.utils._param_validation import (
     HasMethods,
     Interval,
@@ -185,11 +187,11 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             self.detector_ = self.detector
         else:
             self.detector_ = clone(self.detector).fit(images.subset(train).data)
-        held_out = images.subset(test)
-        self._start([-score for _, score in detect(self.detector_, held_out.data)])
         embedder = FilterBankEmbedder() if self.embedder is None else self.embedder
         self.embedder_ = clone(embedder)
-        vectors = np.stack([self._describe(image) for image in self._small(held_out)])
+        scores, vectors = zip(*self._look(images.subset(test)), strict=True)
+        self._start(scores)
+        vectors = np.stack(vectors)
         self._mean, self._scale = _shift.standardised(vectors)
         self._correlation = np.cov((vectors - self._mean) / self._scale, rowvar=False)
         return self.restart()
@@ -322,33 +324,25 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             )
         images = validate_images(self, X, reset=False)
         alarm = np.empty(len(images), bool)
-        found = detect(self.detector_, images.data)
-        for number, (image, (_, score)) in enumerate(
-            zip(self._small(images), found, strict=True)
-        ):
-            alarm[number] = self.update([-score])[0]
-            vector = (self._describe(image) - self._mean) / self._scale
+        for number, (score, vector) in enumerate(self._look(images)):
+            alarm[number] = self.update([score])[0]
+            vector = (vector - self._mean) / self._scale
             _shift.add_moments(self._n_vectors, *self._moments, vector)
             self._n_vectors += 1
         return alarm
 
-    def _small(self, images):
-        """Yield images as X of one image, shrunk if they are large."""
-        for image in images:
-            factor = _SIDE / max(image.shape[:2])
-            if images.is_rows:
-                yield image[:, :, 0]
-                continue
-            if factor < 1:
-                shape = image.shape
-                size = [max(1, round(side * factor)) for side in shape[1::-1]]
-                image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-                image = image.reshape(*image.shape[:2], shape[2])
-            yield image[None]
-
-    def _describe(self, X):
-        (features,) = self.embedder_.fit(X).embed(X)
-        return features.rows.mean(axis=0, dtype=np.float64)
+    def _look(self, images):
+        """Yield score and description of every image; lazy images are read once."""
+        kept = None
+        if images.kind == "lazy":
+            kept = ReadOnce(images.data)
+            images.data = ImageSequence(kept)
+        for number, (_, score) in enumerate(detect(self.detector_, images.data)):
+            X = images[number][:, :, 0] if images.is_rows else _small(images[number])
+            (features,) = self.embedder_.fit(X).embed(X)
+            yield -score, features.rows.mean(axis=0, dtype=np.float64)
+            if kept is not None:
+                kept.kept.clear()
 
     def shift(self) -> dict:
         """How the images of this epoch differ from the calibration.
@@ -403,6 +397,16 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "calibration_scores_")
+
+
+def _small(image) -> np.ndarray:
+    """Shrink an image (H, W, C) if it is large; return a stack of one."""
+    height, width, n_channels = image.shape
+    factor = min(1.0, _SIDE / max(height, width))
+    if factor < 1:
+        size = [max(1, round(side * factor)) for side in (width, height)]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return image.reshape(1, *image.shape[:2], n_channels)
 
 
 def _checked(scores) -> np.ndarray:

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_random_state
 
+from skuad.calibration._rates import n_needed, too_few
+
 
 def conformal_folds(cv, n_images, groups=None) -> list:
     """Split good images into what detectors learn from and what they are calibrated on.
@@ -62,6 +64,43 @@ def conformal_folds(cv, n_images, groups=None) -> list:
                 "GroupShuffleSplit(1)"
             )
     return folds
+
+
+def check_promise(conformal, folds, groups):
+    """Raise, before anything is fitted, if the images cannot keep the promise.
+
+    Parameters
+    ----------
+    conformal : ConformalDetector
+        For its parameters.
+    folds : list of (train, test)
+        Of `conformal_folds`.
+    groups : ndarray or None
+        Of the good images.
+    """
+    guarantee, confidence = conformal.guarantee, conformal.confidence
+    if conformal.tail == "gpd" and guarantee is not None:
+        raise ValueError(
+            f"tail='gpd' extrapolates, and guarantee={guarantee!r} cannot be given for "
+            "it: set guarantee=None"
+        )
+    if guarantee == "high_probability" and len(folds) > 1:
+        raise ValueError(
+            "guarantee='high_probability' holds for images that no detector has learnt, "
+            f"but cv makes {len(folds)} folds: use cv='prefit', or a single split such "
+            "as ShuffleSplit(1, test_size=0.5, random_state=0)"
+        )
+    tested = np.concatenate([test for _, test in folds])
+    n_units = len(tested) if groups is None else len(np.unique(groups[tested]))
+    unit = "images" if groups is None else "groups of images"
+    promised = []
+    if conformal.tail != "gpd":
+        promised.append((conformal.false_alarm_rate, guarantee))
+    if conformal.pixel_rate is not None:
+        promised.append((conformal.pixel_rate, "marginal"))
+    for rate, kind in promised:
+        if n_units < n_needed(rate, kind, confidence):
+            raise ValueError(too_few(n_units, unit, rate, kind, confidence))
 
 
 def group_weights(groups) -> tuple[np.ndarray, int]:
