@@ -97,9 +97,13 @@ def motion_blur(image, length=5.0, angle=0.0):
 
 
 def _filtered(image, kernel):
-    # OpenCV has no half precision; it drops a last axis of length one.
-    pixels = image.astype(np.float32) if image.dtype == np.float16 else image
+    # OpenCV has no half precision, and filters 16-bit integers at half the speed of
+    # float32. It drops a last axis of length one.
+    narrow = image.dtype in (np.float16, np.uint16)
+    pixels = image.astype(np.float32) if narrow else image
     blurred = cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    if image.dtype == np.uint16:
+        np.rint(blurred, out=blurred)
     blurred = blurred.astype(image.dtype, copy=False).reshape(image.shape)
     if image.ndim == 3 and image.shape[2] == 4:
         blurred[..., 3] = image[..., 3]

@@ -233,6 +233,8 @@ def adjust_gamma(image, gamma=1.2, *, data_range=None):
     if image.ndim == 3 and image.shape[2] == 4:
         colour = adjust_gamma(image[..., :3], gamma, data_range=data_range)
         return np.dstack([colour, image[..., 3]])
+    if image.dtype in (np.float32, np.float64) and image.min() >= 0:
+        return cv2.pow(image, gamma).reshape(image.shape)
     if image.dtype.kind == "f":
         return np.copysign(np.abs(image) ** image.dtype.type(gamma), image)
     table = _gamma_table(image.dtype, float(gamma), full_scale(image.dtype, data_range))

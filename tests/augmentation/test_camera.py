@@ -118,6 +118,8 @@ def test_gamma_is_a_power(gamma):
     image = np.array([[-0.25, 0, 0.25, 1, 4]])
     expected = np.sign(image) * np.abs(image) ** gamma
     np.testing.assert_allclose(adjust_gamma(image, gamma), expected)
+    light = np.linspace(0, 4, 50).reshape(5, 10, 1)
+    np.testing.assert_allclose(adjust_gamma(light, gamma), light**gamma)
     wide = np.array([[0, 1000, 4095, 5000]], np.uint16)
     found = adjust_gamma(wide, gamma, data_range=4095)
     assert found[0, 1] == np.rint(4095 * (1000 / 4095) ** gamma)
