@@ -131,6 +131,7 @@ def _draw(ax, name, rows, plain, quantity):
         labels = [row["corruption"] for row in rows]
         ax.plot(range(len(rows)), values, marker="o", linestyle="none")
         ax.set_xticks(range(len(rows)), labels, rotation=90)
+        ax.margins(x=0.2)
         return
     ax.plot([row["severity"] for row in rows], values, marker="o", markersize=4)
     for row in plain:
