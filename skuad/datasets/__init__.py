@@ -1,5 +1,6 @@
 """Data sets: folders of images as paths and targets, and generated images."""
 
+from skuad.datasets._anomalib_folder import export_anomalib_folder
 from skuad.datasets._btad import load_btad
 from skuad.datasets._elpv import load_elpv
 from skuad.datasets._fake_tree import make_fake_tree
@@ -14,6 +15,7 @@ from skuad.datasets._visa import load_visa
 
 __all__ = [
     "check_submission",
+    "export_anomalib_folder",
     "list_categories",
     "list_datasets",
     "load_btad",

@@ -4,13 +4,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-import timm
 import torch
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import anomalib.models as models
-    from lightning.pytorch import Trainer
 
 MODELS = (
     "Patchcore",
@@ -22,8 +16,19 @@ MODELS = (
 )
 
 
+def anomalib_models():
+    """Import anomalib when a test needs it: each worker of pytest that does waits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import anomalib.models
+
+        return anomalib.models
+
+
 @contextmanager
 def untrained_backbones():
+    import timm
+
     original = timm.create_model
     timm.create_model = lambda name, pretrained=False, **kw: original(name, **kw)
     try:
@@ -34,7 +39,7 @@ def untrained_backbones():
 
 def make_model(name, size=None, **kwargs):
     """Build a small model of anomalib and fill what training would have filled."""
-    make = getattr(models, name)
+    make = getattr(anomalib_models(), name)
     size = size or {"Dinomaly": (70, 70), "EfficientAd": (256, 256)}.get(name, (64, 64))
     settings = {
         "Patchcore": {"backbone": "resnet18", "layers": ["layer1"]},
@@ -63,7 +68,7 @@ def make_model(name, size=None, **kwargs):
 def _fill_bank(model, x):
     model.model.train()
     model.model(x)
-    if isinstance(model, models.Padim):
+    if model.name == "Padim":
         model.model.fit()
     else:
         model.model.subsample_embedding(sampling_ratio=0.2)
@@ -94,10 +99,11 @@ def images(n, size=(64, 64), seed=0):
 
 @torch.no_grad()
 def raw_output(model, X):
-    """Raw scores (n,) and maps (n, h, w) or None, as the model itself gives them."""
+    """Raw scores (n,) and maps (n, h, w) or None, as in training and validation."""
     model.eval()
     x = torch.from_numpy(np.ascontiguousarray(X)).permute(0, 3, 1, 2) / 255
-    x = model.pre_processor(x) if model.pre_processor is not None else x
+    if model.pre_processor is not None:
+        x = model.pre_processor.transform(x)
     output = model.model(x)
     scores = output.pred_score.reshape(len(X)).double().numpy()
     maps = output.anomaly_map
@@ -121,6 +127,8 @@ def calibrate(model, X):
 
 def save_checkpoint(model, path):
     """Save as Lightning does at the end of training."""
+    from lightning.pytorch import Trainer
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = Trainer(
