@@ -11,12 +11,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MapDetector, good_images, mask_outside, pool_map, validate_images
+from skuad.detectors._anomalib_openvino import SUFFIXES as OPENVINO_SUFFIXES
+from skuad.detectors._anomalib_openvino import companion_of, load_openvino_network
 from skuad.io._scale import unit_float
 from skuad.utils._optional import import_optional
 from skuad.utils._param_validation import Interval, _fit_context
 from skuad.utils._thresholds import false_alarm_offset
 from skuad.utils._torch import load_network, resolve_device, run_in_batches
-from skuad.weights import WeightsHolder, find_weights
+from skuad.weights import WeightsChangedError, WeightsHolder, find_weights
+from skuad.weights._digest import sha256_of
 
 
 class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
@@ -30,8 +33,9 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
     Parameters
     ----------
     checkpoint : str or path-like
-        A ``.ckpt`` that anomalib's ``Engine`` wrote, or a ``.pt`` of its export, which
-        needs ``trust=True``; a path or a name for `skuad.weights.find_weights`.
+        A ``.ckpt`` that anomalib's ``Engine`` wrote; or what it exported: an ``.xml`` of
+        OpenVINO or an ``.onnx``, both run by OpenVINO, or a ``.pt``, which needs
+        ``trust=True``. A path, or a name for `skuad.weights.find_weights`.
     model : str or None, default=None
         Class of anomalib, such as ``"Dinomaly"``. By default it is recognised; if the
         file holds another one, `fit` raises.
@@ -79,6 +83,8 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
         Its SHA-256.
     weights_ : ndarray of uint8
         Its content, with ``store_weights=True`` only.
+    companion_sha256_ : str or None
+        SHA-256 of the file of weights beside an exported network.
 
     See Also
     --------
@@ -87,6 +93,9 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
 
     Notes
     -----
+    An exported network, in contrast to a ``.ckpt``, resizes images without antialiasing,
+    since anomalib exports it so; its scores differ from those of training.
+
     Where the checkpoint crops the middle of the image, as Dinomaly does, the network
     does not see the rim: its map is zero there. ``image_size`` shows it the whole image.
 
@@ -208,7 +217,10 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
         return find_weights(self.checkpoint)
 
     def _fit_images(self, images):
+        vars(self).pop("companion_sha256_", None)
         self._hold_weights()
+        if self.weights_path_.endswith(OPENVINO_SUFFIXES):
+            self.companion_sha256_ = self._companion_sha256(self.weights_path_)
         network, _ = self._network()
         anomaly_map, _ = network.run([self._as_rgb(images[0])])[0]
         self.model_name_ = network.name
@@ -230,21 +242,23 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
 
     def _network(self):
         """Return the network, loaded once per process, with its key."""
-        name = type(self).__name__
-        import_optional("torch", extra="anomalib", needed_by=name)
-        device = resolve_device(self.device)
-        if self._model is not None and self.model not in (None, self._model):
-            raise ValueError(
-                f"model={self.model!r}, but {name} takes a {self._model}: leave it out, or "
-                "use AnomalibCheckpointDetector"
-            )
         model = self._model or self.model
+        if self.model not in (None, model):
+            raise ValueError(
+                f"model={self.model!r}, but {type(self).__name__} takes a {model}: leave "
+                "it out, or use AnomalibCheckpointDetector"
+            )
+        source = self._weights_source()
         size = self.image_size
         size = size if size is None else tuple(np.ravel(size).tolist())
-        source = self._weights_source()
-        key = ("anomalib", source.sha256, model, size, self.trust, device)
+        key = ("anomalib", source.sha256, model, size, self.trust, self.device)
+        if source.path.endswith(OPENVINO_SUFFIXES):
+            key = (*key, self._companion_sha256(source.path))
+            return load_network(key, lambda: self._load_exported(source)), key
+        import_optional("torch", extra="anomalib", needed_by=type(self).__name__)
+        device = resolve_device(self.device)
 
-        def build():
+        def load():
             from skuad.detectors._anomalib_torch import load_torch_network
 
             return load_torch_network(
@@ -252,10 +266,41 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                 model=model,
                 image_size=self.image_size,
                 trust=self.trust,
-                needed_by=name,
+                needed_by=type(self).__name__,
             ).to(device)
 
-        return load_network(key, build), key
+        return load_network(key, load), key
+
+    def _companion_sha256(self, path):
+        """Return the SHA-256 of the file beside an exported one; it must be that of fit."""
+        companion = companion_of(path)
+        found = None if companion is None else sha256_of(companion)
+        expected = getattr(self, "companion_sha256_", found)
+        if found != expected:
+            raise WeightsChangedError(
+                f"{companion or 'the file of weights'} beside {path} is not that of fit: "
+                f"its SHA-256 is {found}, expected {expected}"
+            )
+        return found
+
+    def _load_exported(self, source):
+        if self._model is not None:
+            raise ValueError(
+                f"{source.path} does not say whether it is a {self._model}: use "
+                "AnomalibCheckpointDetector"
+            )
+        for name in ("image_size", "store_weights"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} does not go with {source.path}: an exported network has one "
+                    "size, and its weights in a second file. Give the .ckpt file"
+                )
+        return load_openvino_network(
+            source,
+            model=self.model,
+            device=self.device,
+            needed_by=f"{type(self).__name__} on {source.path}",
+        )
 
     def _detect(self, images) -> Iterator[tuple[np.ndarray, float]]:
         network, key = self._network()
@@ -267,9 +312,8 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                 batch, arrays, results, strict=True
             ):
                 if anomaly_map is None:
-                    yield np.full(array.shape[:2], score, np.float32), score
-                else:
-                    yield _inside(anomaly_map, score, images.roi(number))
+                    anomaly_map = np.full(array.shape[:2], score, np.float32)
+                yield _inside(anomaly_map, score, images.roi(number))
 
     def _as_rgb(self, image):
         """Scale to [0, 1], three channels; an alpha channel is left out."""
