@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skuad.base._image_transformer import ImageEstimator
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
+from skuad.utils._repr import FittedReprMixin
 from skuad.utils._thresholds import (
     calibration_folds,
     contamination_offset,
@@ -19,7 +20,7 @@ from skuad.utils._thresholds import (
 from skuad.utils._validation import good_images, validate_images
 
 
-class MapDetector(OutlierMixin, ImageEstimator):
+class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
     """Base of detectors that give an anomaly map and a score for every image.
 
     A subclass has the parameters `false_alarm_rate`, `contamination` and `calibration`
@@ -29,6 +30,11 @@ class MapDetector(OutlierMixin, ImageEstimator):
       ``_held_out_scores`` can use again;
     - ``_detect(images)``: yield a float32 map (H, W) and a score (float), both high
       where anomalous, for every image in order, reading the images as it goes.
+
+    Attributes
+    ----------
+    n_images_ : int
+        Number of good images that it was fitted on.
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -61,6 +67,7 @@ class MapDetector(OutlierMixin, ImageEstimator):
         """
         images = validate_images(self, X, reset=True)
         images, groups = good_images(images, y, groups)
+        self.n_images_ = len(images)
         learned = self._fit_images(images)
         if self.contamination is not None:
             self.offset_ = contamination_offset(

@@ -1,14 +1,17 @@
-"""Pictures of images and their anomaly maps."""
+"""Pictures of images and their anomaly maps, and reports."""
 
 from skuad.inspection._drift_display import DriftDisplay
 from skuad.inspection._map_display import AnomalyMapDisplay
 from skuad.inspection._overlay import displayable, montage, overlay, panel
 from skuad.inspection._pro_curve_display import ProCurveDisplay
+from skuad.inspection._report import write_report
+from skuad.inspection._report_category import CategoryReport
 from skuad.inspection._robustness_display import RobustnessDisplay
 from skuad.inspection._roc_curve_display import PixelRocCurveDisplay
 
 __all__ = [
     "AnomalyMapDisplay",
+    "CategoryReport",
     "DriftDisplay",
     "PixelRocCurveDisplay",
     "ProCurveDisplay",
@@ -17,4 +20,5 @@ __all__ = [
     "montage",
     "overlay",
     "panel",
+    "write_report",
 ]

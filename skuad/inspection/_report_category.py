@@ -1,0 +1,360 @@
+"""What a report says of one set of test images."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_curve
+
+from skuad.base import detect
+from skuad.inspection._map_display import _heat_range, _own_threshold
+from skuad.inspection._report_intervals import auc_interval
+from skuad.inspection._report_pictures import take_picture
+from skuad.io._images import as_images
+from skuad.metrics import metrics_by_type, pixel_roc_curve, pro_curve
+from skuad.metrics._breakdown import Estimate
+from skuad.metrics._spool import MapSpool
+from skuad.metrics._targets import UNKNOWN, image_labels, masks_from
+from skuad.model_selection._benchmark_category import threshold_of
+from skuad.model_selection._benchmark_store import settings_of
+from skuad.utils._repr import fitted_facts
+
+_PIXEL_METRICS = ("pixel_roc_auc", "aupro")
+_MAX_POINTS = 200
+_GOOD = "good"
+
+
+@dataclass
+class CategoryReport:
+    """Results on the test images of one category, for `write_report`.
+
+    Make it with `from_estimator`, or with `from_predictions` from maps and scores that
+    are there already.
+
+    Attributes
+    ----------
+    name : str
+        The category.
+    names : list of str
+        What the images are called: the paths below their common folder, or numbers.
+    labels : ndarray of int of shape (n_images,)
+        +1 for good images, -1 for anomalous ones.
+    scores : ndarray of float64 of shape (n_images,)
+        High is anomalous.
+    types : list of str
+        Types of defects.
+    threshold : float or None
+        Anomaly score above which an image is flagged.
+    estimates : dict of {str: dict of {str: Estimate}}
+        For ``"all"`` and every type of defect, by the names of the metrics, tuples
+        (value, low, high).
+    curves : dict of {str: (ndarray, ndarray)}
+        ``"image_roc"`` and, with masks, ``"pixel_roc"`` and ``"pro"``.
+    pictures : dict of {str: list of Picture}
+        ``"anomalous"``, lowest score first, and ``"good"``, highest score first.
+    n_unknown : int
+        Number of anomalous images that pixel metrics leave out, as nobody drew their
+        defects.
+    settings, facts, model : dict, list and str
+        Parameters of the estimator, what its fit found, and SHA-256 of its file.
+
+    Examples
+    --------
+    >>> from skuad.datasets import make_defect_images
+    >>> from skuad.detectors import PatchKNN
+    >>> from skuad.inspection import CategoryReport
+    >>> data = make_defect_images(n_train=10, n_good=3, n_defective=4, size=64)
+    >>> detector = PatchKNN(false_alarm_rate=0.1, random_state=0).fit(data.train)
+    >>> report = CategoryReport.from_estimator(
+    ...     detector, data.test, data.masks, name="noise", types=data.defect_type
+    ... )
+    >>> len(report.pictures["anomalous"]), sorted(report.curves)
+    (4, ['image_roc', 'pixel_roc', 'pro'])
+    """
+
+    name: str
+    names: list
+    labels: np.ndarray
+    scores: np.ndarray
+    types: list
+    threshold: float | None
+    estimates: dict
+    curves: dict
+    pictures: dict
+    n_unknown: int = 0
+    settings: dict = field(default_factory=dict)
+    facts: list = field(default_factory=list)
+    model: str | None = None
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, **options):
+        """Score images with a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted detector, a pipeline that ends in one, or whatever
+            `skuad.base.detect` takes.
+        X : images
+            Test images, good and anomalous; see `skuad.base.validate_images`.
+        y : array-like of length n_images
+            Masks in any form that `skuad.metrics.pixel_roc_auc_score` takes, or +1
+            (good) and -1 (anomalous); then there are no pixel metrics.
+        **options
+            Of `from_predictions`, other than those that the estimator knows.
+
+        Returns
+        -------
+        report : CategoryReport
+
+        Raises
+        ------
+        ValueError
+            If images and y do not fit together.
+        """
+        scores = []
+        with MapSpool() as maps:
+            for anomaly_map, score in detect(estimator, X):
+                maps.append(anomaly_map)
+                scores.append(score)
+            return cls.from_predictions(
+                X, maps, y, scores=scores, estimator=estimator, **options
+            )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        maps,
+        y_true,
+        *,
+        scores,
+        estimator=None,
+        threshold=None,
+        name="data",
+        names=None,
+        types=None,
+        model=None,
+        n_examples=12,
+        n_resamples=500,
+        random_state=0,
+    ):
+        """Measure maps and scores that are there already.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`. Only those that are shown are read.
+        maps : sequence of n_images arrays of shape (H, W)
+            Their anomaly maps, high where anomalous.
+        y_true : array-like of length n_images
+            As `y` in `from_estimator`.
+        scores : array-like of shape (n_images,)
+            Scores of the images, high where anomalous.
+        estimator : estimator or None, default=None
+            What made them: its parameters, its threshold and what its fit found are
+            reported.
+        threshold : float or None, default=None
+            Anomaly score above which an image is flagged, if other than the
+            estimator's.
+        name : str, default="data"
+            The category.
+        names : sequence of str or None, default=None
+            What to call the images, if not by their paths below their common folder.
+        types : sequence of str or None, default=None
+            Types of defects; what it says of a good image is not used.
+        model : str or None, default=None
+            SHA-256 of the estimator's file.
+        n_examples : int, default=12
+            Number of anomalous images with the lowest scores, and of good images with
+            the highest, that are shown.
+        n_resamples : int, default=500
+            Of the bootstrap over images that gives the intervals of pixel metrics,
+            which takes most of the time; 0 for no such intervals.
+        random_state : int, default=0
+            Of the resamples.
+
+        Returns
+        -------
+        report : CategoryReport
+
+        Raises
+        ------
+        ValueError
+            If images, maps, scores and y_true do not fit together.
+        """
+        images = as_images(X)
+        scores = np.asarray(scores, np.float64)
+        labels = image_labels(y_true)
+        types = _check_types(types, labels)
+        for what, values in [
+            ("maps", maps),
+            ("scores", scores),
+            ("entries of y", labels),
+            ("types", types),
+            ("names", labels if names is None else names),
+        ]:
+            if len(values) != len(images):
+                raise ValueError(f"{len(values)} {what} for {len(images)} images")
+        if not np.isfinite(scores).all():
+            raise ValueError("scores contains NaN or infinity")
+        if threshold is None and estimator is not None:
+            threshold = threshold_of(estimator)
+        truth = _Truth(y_true, labels)
+        estimates = _measure_images(labels, scores, types)
+        curves = _image_curve(labels, scores)
+        if truth.is_drawn:
+            pixels, more = _measure_pixels(
+                truth, maps, types, n_resamples, random_state
+            )
+            for group, values in pixels.items():
+                estimates.setdefault(group, {}).update(values)
+            curves |= more
+        return cls(
+            name=str(name),
+            names=_names(images) if names is None else [str(n) for n in names],
+            labels=labels,
+            scores=scores,
+            types=types,
+            threshold=_number(threshold),
+            estimates=estimates,
+            curves=curves,
+            pictures=_take_pictures(
+                _choose(labels, scores, n_examples),
+                images,
+                maps,
+                truth,
+                None if estimator is None else _own_threshold(estimator),
+            ),
+            n_unknown=truth.n_unknown,
+            settings={} if estimator is None else settings_of(estimator),
+            facts=[] if estimator is None else fitted_facts(estimator),
+            model=model,
+        )
+
+
+class _Truth:
+    """Masks of images, where somebody drew them."""
+
+    def __init__(self, y_true, labels):
+        try:
+            self.masks = masks_from(y_true)
+        except ValueError:  # y_true holds labels
+            self.masks = None
+            self.is_drawn, self.n_unknown = False, 0
+            return
+        unknown = [i for i in np.flatnonzero(labels == -1) if self[i] is None]
+        self.n_unknown = len(unknown)
+        self.is_drawn = (labels == 1).any() and self.n_unknown < (labels == -1).sum()
+        self.known = np.setdiff1d(np.arange(len(labels)), unknown)
+        self._y_true = y_true.to_numpy() if hasattr(y_true, "iloc") else y_true
+
+    def __getitem__(self, index) -> np.ndarray | None:
+        """Return the mask of an image, None if it is good or nobody drew it."""
+        mask = None if self.masks is None else self.masks[index]
+        return None if mask is None or mask is UNKNOWN or not mask.any() else mask
+
+    def of_known(self) -> Any:
+        """Return the entries of y_true with masks."""
+        if isinstance(self._y_true, np.ndarray):
+            return self._y_true[self.known]
+        return [self._y_true[i] for i in self.known]
+
+
+class _Subset:
+    """Some of the maps, as a sequence."""
+
+    def __init__(self, maps, indices):
+        self._maps, self._indices = maps, indices
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        return np.atleast_2d(self._maps[self._indices[index]])
+
+
+def _check_types(types, labels):
+    """Return a type for every image; some names mean something else to the metrics."""
+    if types is None:
+        return [_GOOD if label == 1 else "anomalous" for label in labels]
+    reserved = {"all": "(all)", "": "(none)"}
+    return [reserved.get(str(name), str(name)) for name in types]
+
+
+def _names(images):
+    """Name images by their paths below their common folder, or by number."""
+    paths = []
+    if images.kind == "lazy" and isinstance(images.data.source, np.ndarray | list):
+        paths = [images.data.source[i] for i in images.data.indices]
+    if not paths or not all(isinstance(path, str | os.PathLike) for path in paths):
+        return [f"image {number}" for number in range(len(images))]
+    paths = [os.path.abspath(os.fsdecode(path)) for path in paths]
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # on several drives
+        return paths
+    return [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
+
+
+def _measure_images(labels, scores, types):
+    n_good, n_bad = int((labels == 1).sum()), int((labels == -1).sum())
+    if not n_good or not n_bad:
+        return {"all": {}}
+    options = {"metrics": "image_roc_auc", "scores": scores, "n_resamples": 0}
+    found = metrics_by_type(labels, types=types, **options)
+    bad = np.array(types)[labels == -1]
+    estimates = {}
+    for name, values in found.items():
+        auc = values["image_roc_auc"].value
+        count = n_bad if name == "all" else int((bad == name).sum())
+        interval = auc_interval(auc, n_good, count)
+        estimates[name] = {"image_roc_auc": Estimate(auc, *interval)}
+    return estimates
+
+
+def _image_curve(labels, scores):
+    if len(np.unique(labels)) < 2:
+        return {}
+    fpr, tpr, _ = roc_curve(labels == -1, scores)
+    return {"image_roc": (fpr, tpr)}
+
+
+def _measure_pixels(truth, maps, types, n_resamples, random_state):
+    y_true, maps = truth.of_known(), _Subset(maps, truth.known)
+    types = [types[i] for i in truth.known]
+    estimates = metrics_by_type(y_true, maps, types, _PIXEL_METRICS, n_resamples=0)
+    if n_resamples:
+        options = {"n_resamples": n_resamples, "random_state": random_state}
+        estimates |= metrics_by_type(y_true, maps, metrics=_PIXEL_METRICS, **options)
+    curves = {
+        "pixel_roc": pixel_roc_curve(y_true, maps, max_points=_MAX_POINTS)[:2],
+        "pro": pro_curve(y_true, maps, max_points=2 * _MAX_POINTS)[:2],
+    }
+    return estimates, curves
+
+
+def _choose(labels, scores, n_examples):
+    """Find the images that are, or nearly are, missed or falsely flagged."""
+    order = np.argsort(scores, kind="stable")
+    return {
+        "anomalous": order[labels[order] == -1][:n_examples].tolist(),
+        "good": order[::-1][labels[order[::-1]] == 1][:n_examples].tolist(),
+    }
+
+
+def _take_pictures(chosen, images, maps, truth, threshold):
+    shown = {i: np.atleast_2d(maps[i]) for part in chosen.values() for i in part}
+    if not shown:
+        return {kind: [] for kind in chosen}
+    vmin, vmax = _heat_range(list(shown.values()), threshold, None, None)
+    colors = {"threshold": threshold, "vmin": vmin, "vmax": vmax}
+    return {
+        kind: [take_picture(i, images[i], shown[i], truth[i], **colors) for i in part]
+        for kind, part in chosen.items()
+    }
+
+
+def _number(threshold):
+    return None if threshold is None or np.isnan(threshold) else float(threshold)

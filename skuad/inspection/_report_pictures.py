@@ -1,0 +1,139 @@
+"""Pictures of a report: shrunk for the screen, and as small JPEG files."""
+
+import base64
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from skuad.inspection._overlay import displayable, overlay
+
+# Sides of pictures: larger images are shrunk, smaller ones enlarged, so that outlines
+# are thin beside them.
+_LARGEST_SIDE, _LEAST_SIDE = 640, 384
+_QUALITY = 85
+# Fewer pixels show nothing.
+_SMALLEST_SIDE = 48
+
+
+class Picture(NamedTuple):
+    """An image of a report, twice."""
+
+    index: int
+    """Number of the image."""
+    image: bytes
+    """JPEG file of the image, true defects outlined."""
+    heat: bytes
+    """JPEG file of the image with its map as heat."""
+
+
+def take_picture(
+    index, image, anomaly_map, mask=None, *, threshold, vmin, vmax
+) -> Picture:
+    """Draw an image and its map for the screen.
+
+    Parameters
+    ----------
+    index : int
+    image : ndarray of shape (H, W) or (H, W, C)
+    anomaly_map : ndarray of shape (H, W)
+    mask : ndarray of shape (H, W) or None, default=None
+    threshold : float or None
+    vmin, vmax : float
+        As in `overlay`.
+
+    Returns
+    -------
+    picture : Picture
+    """
+    image, anomaly_map, mask = fit_to_screen(displayable(image), anomaly_map, mask)
+    heat = overlay(image, anomaly_map, threshold=threshold, vmin=vmin, vmax=vmax)
+    if mask is not None:
+        nothing = np.zeros(anomaly_map.shape, np.float32)
+        image = overlay(image, nothing, mask=mask, vmin=0, vmax=1)
+    return Picture(index, _to_jpeg(image), _to_jpeg(heat))
+
+
+def fit_to_screen(image, anomaly_map, mask):
+    """Bring an image to a size for the screen; no peak of the map is lost.
+
+    Parameters
+    ----------
+    image : ndarray of uint8 of shape (H, W, 3)
+    anomaly_map : ndarray of shape (H, W)
+    mask : ndarray of shape (H, W) or None
+
+    Returns
+    -------
+    image, anomaly_map, mask
+        All of one size.
+    """
+    height, width = image.shape[:2]
+    anomaly_map = np.asarray(anomaly_map, np.float32)
+    if mask is not None:
+        mask = (np.asarray(mask) != 0).astype(np.uint8)
+    scale = _LARGEST_SIDE / max(height, width)
+    if scale >= 1:
+        scale = max(1.0, _LEAST_SIDE / max(height, width))
+    # A line scan is one pixel high: as a band it can be seen.
+    size = max(24, round(scale * width)), max(24, round(scale * height))
+    if scale < 1:
+        kernel = np.ones((int(np.ceil(1 / scale)),) * 2, np.uint8)
+        anomaly_map = cv2.dilate(anomaly_map, kernel)
+        if mask is not None:
+            mask = cv2.dilate(mask, kernel)
+    of_image, of_map = cv2.INTER_LINEAR, cv2.INTER_LINEAR
+    if scale < 1:
+        of_image, of_map = cv2.INTER_AREA, cv2.INTER_NEAREST
+    image = cv2.resize(image, size, interpolation=of_image)
+    anomaly_map = cv2.resize(anomaly_map, size, interpolation=of_map)
+    if mask is not None:
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    return image, anomaly_map, mask
+
+
+def shrink_pictures(pictures, scale) -> list[Picture]:
+    """Encode pictures anew, smaller by a factor, but not below what can be seen.
+
+    Parameters
+    ----------
+    pictures : list of Picture
+    scale : float
+        In (0, 1).
+
+    Returns
+    -------
+    pictures : list of Picture
+    """
+    return [
+        Picture(p.index, _shrink(p.image, scale), _shrink(p.heat, scale))
+        for p in pictures
+    ]
+
+
+def _shrink(jpeg, scale):
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    size = [max(_SMALLEST_SIDE, round(scale * side)) for side in image.shape[1::-1]]
+    size = [min(new, old) for new, old in zip(size, image.shape[1::-1], strict=True)]
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return _to_jpeg(image)
+
+
+def size_in_html(pictures) -> int:
+    """Count the bytes of pictures in a page."""
+    return sum(4 * (len(p.image) + len(p.heat)) // 3 for p in pictures)
+
+
+def data_uri(jpeg) -> str:
+    """Return a picture as an address that holds it."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _to_jpeg(image) -> bytes:
+    """Encode an RGB picture."""
+    # Colours at full resolution, or thin outlines lose theirs.
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    return data.tobytes()

@@ -1,0 +1,204 @@
+"""A category in a report: slider, charts, pictures, settings."""
+
+import json
+from html import escape
+
+import numpy as np
+
+from skuad.inspection._report_pictures import data_uri
+from skuad.inspection._report_svg import curves_svg, histogram_svg
+from skuad.inspection._report_tables import METRICS, NOTHING, format_estimate
+
+PICTURES = "<!--pictures-->"
+"""Where the pictures of a section belong; their size is chosen when all else is known."""
+
+_PRO_LIMIT = 0.3
+_LEGEND = """\
+On the left the image, true defects outlined in cyan; on the right its anomaly map as
+heat, in the same colours for all pictures of this section."""
+
+
+def category_section(number, report) -> str:
+    """Lay out the results of a category, with a mark where its pictures belong."""
+    low, high = _score_range(report)
+    start = report.threshold
+    if start is None:
+        start = (low + high) / 2
+    data = {
+        "scores": report.scores.tolist(),
+        "labels": report.labels.tolist(),
+        "types": report.types,
+        "low": low,
+        "high": high,
+        "start": start,
+    }
+    # "</script>" in a name must not end the block.
+    data = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    return (
+        f'<section class="category" aria-labelledby="category-{number}">'
+        f'<h2 id="category-{number}">{escape(report.name)}</h2>'
+        f'<script type="application/json" class="data">{data}</script>'
+        f"{_controls(number, report, low, high, start)}{_charts(report, low, high)}"
+        f"{_types(report)}{PICTURES}{_details(report)}</section>"
+    )
+
+
+def _score_range(report):
+    values = report.scores
+    if report.threshold is not None:
+        values = np.append(values, report.threshold)
+    low, high = float(values.min()), float(values.max())
+    margin = 0.02 * (high - low) or max(abs(low), 1.0) * 0.02
+    return low - margin, high + margin
+
+
+def _controls(number, report, low, high, start):
+    own = "Reset to the detector's"
+    note = ""
+    if report.threshold is None:
+        own = "Reset"
+        note = (
+            '<p class="note">The detector has no threshold: this one is arbitrary.</p>'
+        )
+    counts = "".join(
+        f'<div><dt>{name}</dt><dd{small} data-count="{key}">&ndash;</dd></div>'
+        for key, name, small in [
+            ("found", "True alarms: defects found", ""),
+            ("missed", "Misses: defects passed", ""),
+            ("alarms", "False alarms: good flagged", ""),
+            ("passed", "Good passed", ""),
+            ("found-rate", "Share of defects found", ' class="small"'),
+            ("alarm-rate", "Share of good flagged", ' class="small"'),
+        ]
+    )
+    ends = f'min="{low!r}" max="{high!r}" step="any" value="{start!r}"'
+    return (
+        '<div class="controls"><div class="threshold">'
+        f'<label for="slider-{number}">Threshold</label>'
+        f'<input type="range" id="slider-{number}" {ends}>'
+        f'<input type="number" step="any" value="{start:.6g}" '
+        'aria-label="Threshold as a number">'
+        f'<button type="button" class="reset">{own}</button></div>{note}'
+        f'<dl class="counts" aria-live="polite">{counts}</dl></div>'
+    )
+
+
+def _charts(report, low, high):
+    histogram = histogram_svg(report.scores, report.labels, low, high)
+    charts = [("Scores", histogram)]
+    rocs = [
+        (kind.removesuffix("_roc"), f"{name}, AUROC {_value(report, metric)}")
+        + report.curves[kind]
+        for kind, name, metric in [
+            ("image_roc", "images", "image_roc_auc"),
+            ("pixel_roc", "pixels", "pixel_roc_auc"),
+        ]
+        if kind in report.curves
+    ]
+    if rocs:
+        svg = curves_svg(
+            rocs,
+            x_label="False-positive rate",
+            y_label="True-positive rate",
+            label="ROC curves; the circle is the threshold, for images",
+            diagonal=True,
+        )
+        charts.append(("ROC; the circle is the threshold, for images", svg))
+    if "pro" in report.curves:
+        name = f"regions, AUPRO {_value(report, 'aupro')}"
+        svg = curves_svg(
+            [("pixel", name, *report.curves["pro"])],
+            x_label="False-positive rate of pixels",
+            y_label="Per-region overlap",
+            x_max=_PRO_LIMIT,
+            label="PRO curve",
+        )
+        charts.append(("PRO", svg))
+    figures = (
+        f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
+        for caption, svg in charts
+    )
+    return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def _value(report, metric):
+    estimate = report.estimates["all"].get(metric)
+    return NOTHING if estimate is None else f"{estimate.value:.3f}"
+
+
+def _types(report):
+    types = [name for name in report.estimates if name != "all"]
+    if len(types) < 2:
+        return ""
+    metrics = [m for m in METRICS if m in report.estimates["all"]]
+    heads = ["type of defect", *(METRICS[m] for m in metrics), "found"]
+    heads = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    rows = []
+    for name in ["all", *types]:
+        cells = "".join(
+            f"<td>{format_estimate(report.estimates[name].get(m))}</td>"
+            for m in metrics
+        )
+        rows.append(
+            f'<tr><th scope="row">{escape(name)}</th>{cells}'
+            f'<td data-type="{escape(name)}">&ndash;</td></tr>'
+        )
+    note = "" if not report.n_unknown else _unknown_note(report.n_unknown)
+    return (
+        f"<h3>By type of defect, each beside all good images</h3>"
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>{note}"
+    )
+
+
+def _unknown_note(n_unknown):
+    return (
+        f'<p class="note">{n_unknown} anomalous image(s) without a mask count for image '
+        "metrics only.</p>"
+    )
+
+
+def picture_galleries(report) -> str:
+    """Lay out the pictures of a category."""
+    parts = []
+    for kind, heading, empty in [
+        ("anomalous", "Misses: defects with the lowest scores", "no anomalous images"),
+        ("good", "False alarms: good images with the highest scores", "no good images"),
+    ]:
+        pictures = report.pictures[kind]
+        body = "".join(_picture(report, picture) for picture in pictures)
+        if not pictures:
+            body = f'<p class="note">There are {empty} to show.</p>'
+        note = f'<p class="note">{_LEGEND}</p>' if kind == "anomalous" else ""
+        parts.append(f'<h3>{heading}</h3>{note}<div class="pictures">{body}</div>')
+    return "".join(parts)
+
+
+def _picture(report, picture):
+    index = picture.index
+    name, kind = escape(report.names[index]), escape(report.types[index])
+    return (
+        f'<figure class="picture" data-index="{index}">'
+        f'<button type="button" aria-label="Enlarge {name}">'
+        f'<img src="{data_uri(picture.image)}" alt="{name}">'
+        f'<img src="{data_uri(picture.heat)}" alt="Anomaly map of {name}"></button>'
+        f"<figcaption>{name}<br>{kind}, score {report.scores[index]:.4g} "
+        '<span class="badge"></span></figcaption></figure>'
+    )
+
+
+def _details(report):
+    facts = list(report.facts)
+    if report.model is not None:
+        facts.append(("SHA-256 of the model's file", report.model))
+    rows = [*facts, *report.settings.items()]
+    if not rows:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td><code>{escape(text)}</code></td></tr>'
+        for name, text in rows
+    )
+    return (
+        "<details><summary>Settings and hashes</summary>"
+        f'<table class="facts"><tbody>{rows}</tbody></table></details>'
+    )
