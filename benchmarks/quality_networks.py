@@ -14,6 +14,7 @@ What chose the defaults of `PatchKNN` (scaling and pooling) are the planted defe
 ``quality_detectors.py`` and elpv poly (``--pools``); hazelnut and elpv mono chose
 nothing.
 
+    export OMP_NUM_THREADS=1 TQDM_DISABLE=1
     python -m benchmarks.quality_networks hazelnut --root HAZELNUT
     python -m benchmarks.quality_networks elpv-mono
     python -m benchmarks.quality_networks elpv-poly --pools
@@ -21,7 +22,6 @@ nothing.
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -39,7 +39,6 @@ from skuad.io import read_image, read_mask
 from skuad.metrics import aupro_score, image_roc_auc_score, pixel_roc_auc_score
 from skuad.weights import find_weights
 
-os.environ["TQDM_DISABLE"] = "1"  # anomalib's progress bar of the coreset
 SIZE = (256, 256)
 METRICS = ("image AUROC", "pixel AUROC", "AUPRO")
 TIMES = ("fit s", "ms per image")
