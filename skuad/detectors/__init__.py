@@ -9,6 +9,7 @@ from skuad.detectors._anomalib_aliases import (
     ReverseDistillationCheckpoint,
 )
 from skuad.detectors._augmented import Augmented
+from skuad.detectors._openclip_patch_knn import OpenCLIPPatchKNN
 from skuad.detectors._patch import PatchDetector
 from skuad.detectors._patch_knn import PatchKNN
 from skuad.detectors._region_of_interest import RegionOfInterest
@@ -21,6 +22,7 @@ __all__ = [
     "DetectorTags",
     "DinomalyCheckpoint",
     "EfficientAdCheckpoint",
+    "OpenCLIPPatchKNN",
     "PadimCheckpoint",
     "PatchDetector",
     "PatchKNN",

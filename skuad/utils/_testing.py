@@ -109,7 +109,29 @@ def instances() -> dict[str, list]:
     for embedder in networks["TimmEmbedder"][:1]:
         embedder = clone(embedder).set_params(layers=[1], image_size=(32, 32))
         found["PatchKNN"].append(PatchKNN(embedder, coreset="random", **rate))
-    return found | networks
+    return found | networks | _openclip_instances()
+
+
+def _openclip_instances() -> dict[str, list]:
+    """Make estimators by tiny models of OpenCLIP, one image at a time."""
+    if not find_spec("open_clip"):
+        return {}
+    from skuad.detectors import OpenCLIPPatchKNN
+    from skuad.feature_extraction import OpenCLIPEmbedder
+    from skuad.utils._testing_openclip import tiny_openclip
+
+    folder = _temporary_folder()
+    tiny = {"image_size": (64, 64), "batch_size": 1}
+    vit = {**tiny_openclip("vit", folder), **tiny}
+    return {
+        "OpenCLIPEmbedder": [
+            OpenCLIPEmbedder(**tiny_openclip(kind, folder), **tiny)
+            for kind in ("vit", "resnet", "timm-vit")
+        ],
+        "OpenCLIPPatchKNN": [
+            OpenCLIPPatchKNN(**vit, coreset="random", false_alarm_rate=0.1)
+        ],
+    }
 
 
 def _networks() -> dict[str, list]:
