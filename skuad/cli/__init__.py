@@ -44,7 +44,7 @@ def main(argv=None) -> int:
     if args.command is None:
         parser.print_help()
         return FAILED
-    console = Console(quiet=args.quiet, verbose=args.verbose)
+    console = Console(quiet=args.quiet, verbose=args.verbose, json=args.json)
     try:
         with console.warnings_in_one_line():
             return import_module(f"skuad.cli._{args.command}").run(args, console)

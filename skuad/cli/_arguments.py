@@ -1,120 +1,43 @@
 """Commands and their arguments; nothing heavy is imported here."""
 
 import argparse
-import difflib
-import re
+from functools import partial
 
 from skuad import __version__
+from skuad.cli import _texts
+from skuad.cli._options import (
+    BACKENDS,
+    Parser,
+    add_dataset,
+    add_detector,
+    add_out_folder,
+    add_recursive,
+    add_tiles,
+    count,
+    rate,
+)
 
-PREPROCESSING = ("gray-world", "max-rgb", "homomorphic")
-"""Steps before the detector that the command line knows."""
-
-_DESCRIPTION = """\
-Learn what good parts look like, and find what differs.
-
-  skuad demo                                       see it work on real textures
-  skuad fit good/ --out line3.joblib               learn from images of good parts
-  skuad infer line3.joblib new/ --out result/      find defects in new images
-  skuad benchmark mvtec_ad ROOT --category bottle --out result/
-"""
-
-_FIT = """\
-Learn from images of good parts and write the fitted estimator to a file.
-
-The threshold is set so that --false-alarm-rate of good images would be flagged, by
-scores of training images that were held out. In Python, joblib.load(FILE) gives the
-scikit-learn estimator itself.
-
-  skuad fit good/ --out line3.joblib
-  skuad fit good/ --out line3.joblib --preprocess gray-world --tile-size 512
-"""
-
-_INFER = """\
-Find defects in images. --out then holds
-
-  predictions.jsonl   one line of JSON per image: path; score (the anomaly score: high
-                      is anomalous); threshold; decision, "anomalous" where the score is
-                      above the threshold, else "good" (null without a threshold); or,
-                      for an image that failed, error
-  overlays/           PNG pictures: the image, and its anomaly map as heat. Pixels above
-                      the threshold are outlined
-  maps/               with --maps: float32 anomaly maps (H, W) as .npy
-
-An image that cannot be read is reported, the others go on, and the exit code is 1.
-FILE must come from someone you trust: loading it can run any code.
-"""
-
-_BENCHMARK = """\
-Fit on the good training images of a data set, and score its test images. --out then
-holds results.json, predictions.jsonl, overview.png, overlays/ and models/.
-
-DATASET is mvtec_ad (ROOT/CATEGORY/{train,test,ground_truth}; a folder of your own that
-is laid out alike will do), another data set of skuad.datasets, or folder (ROOT with a
-folder of good images and others; see skuad.datasets.load_image_folder). Without a
-training split, the last third of the good images is held out for the test.
-
-  skuad benchmark mvtec_ad data/mvtec --category bottle hazelnut --out result/
-  skuad benchmark folder photos/ --out result/
-"""
-
-_DEMO = """\
-Make images of real textures with planted defects, fit on the good ones, and score the
-others. Takes about a minute; needs no network and no weights. --out then holds
-
-  overview.png        some of the pictures on one sheet
-  overlays/           a picture of every test image: the true defect outlined in cyan,
-                      the pixels above the threshold in white
-  results.json, predictions.jsonl, models/
-  images/             the images themselves, laid out like MVTec AD
-"""
+_FORMAT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=24)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, with the nearest name for a wrong one."""
-
-    def error(self, message):
-        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if wrong:
-            known = [name.strip(" '") for name in wrong[2].split(",")]
-            near = difflib.get_close_matches(wrong[1], known, n=1, cutoff=0.5)
-            if near:
-                message += f". Did you mean {near[0]!r}?"
-        self.exit(2, f"skuad: error: {message} (see {self.prog} --help)\n")
-
-
-def _count(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
-    return value
-
-
-def _rate(text):
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
-    return value
-
-
-# What argparse calls them when int() or float() fails.
-_count.__name__ = "whole number"
-_rate.__name__ = "rate"
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="skuad",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_texts.PROGRAM,
+        epilog=_texts.PROGRAM_END,
+        formatter_class=partial(_FORMAT, max_help_position=16),
     )
     parser.add_argument("--version", action="version", version=f"skuad {__version__}")
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=_Parser
+        dest="command", metavar="COMMAND", parser_class=Parser
     )
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("output")
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
+    group.add_argument(
+        "--json", action="store_true", help="results as one line of JSON on stdout"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress")
     group.add_argument(
         "-v", "--verbose", action="store_true", help="tracebacks of errors"
     )
@@ -125,13 +48,19 @@ def build_parser() -> argparse.ArgumentParser:
             help=summary,
             description=description,
             parents=[common],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_FORMAT,
         )
 
-    _add_demo(add("demo", "see it work on real textures", _DEMO))
-    _add_fit(add("fit", "learn from images of good parts", _FIT))
-    _add_infer(add("infer", "find defects in images", _INFER))
-    _add_benchmark(add("benchmark", "fit and score on a data set", _BENCHMARK))
+    _add_demo(add("demo", "see it work on real textures", _texts.DEMO))
+    _add_fit(add("fit", "learn from images of good parts", _texts.FIT))
+    _add_infer(add("infer", "find defects in images", _texts.INFER))
+    _add_benchmark(add("benchmark", "fit and score on a data set", _texts.BENCHMARK))
+    _add_tune(add("tune", "find the best parameters on a data set", _texts.TUNE))
+    _add_report(add("report", "write results as one HTML file", _texts.REPORT))
+    _add_datasets(add("datasets", "list data sets, check a folder", _texts.DATASETS))
+    _add_detectors(add("detectors", "list detectors, parameters", _texts.DETECTORS))
+    add("doctor", "say what is installed, and what is wrong with it", _texts.DOCTOR)
+    _add_completion(add("completion", "completion in your shell", _texts.COMPLETION))
     return parser
 
 
@@ -150,7 +79,7 @@ def _add_demo(parser):
         help="textures: photographs (brick, grass, gravel; the default) or rendered "
         "ones (noise, weave, brushed, printed)",
     )
-    _add_detector(parser, false_alarm_rate=0.1)
+    add_detector(parser, false_alarm_rate=0.1)
 
 
 def _add_fit(parser):
@@ -163,14 +92,14 @@ def _add_fit(parser):
     parser.add_argument(
         "--out", metavar="FILE", required=True, help="file to write, such as m.joblib"
     )
-    _add_recursive(parser)
+    add_recursive(parser)
     parser.add_argument(
         "--on-error",
         choices=["raise", "skip"],
         default="raise",
         help="stop at a file that cannot be read, or leave it out (%(default)s)",
     )
-    _add_detector(parser, false_alarm_rate=0.01)
+    add_detector(parser, false_alarm_rate=0.01)
 
 
 def _add_infer(parser):
@@ -178,15 +107,32 @@ def _add_infer(parser):
     parser.add_argument(
         "images", nargs="+", metavar="IMAGES", help="folders, files or globs of images"
     )
+    add_out_folder(parser)
+    add_recursive(parser)
     parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write to"
+        "--csv", action="store_true", help="write predictions.csv too, at the end"
     )
-    _add_recursive(parser)
+    parser.add_argument("--maps", action="store_true", help="write anomaly maps too")
     parser.add_argument(
-        "--maps", action="store_true", help="write anomaly maps as .npy too"
+        "--map-format",
+        choices=["npy", "tiff"],
+        default="npy",
+        help="format of the anomaly maps (%(default)s)",
     )
     parser.add_argument(
         "--no-overlays", action="store_true", help="write no overlay pictures"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out images that have a line in predictions.jsonl; those that "
+        "failed are tried again",
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="wait for images that are written into the folders, until Ctrl-C; a file "
+        "is taken once it is whole and no longer grows",
     )
     parser.add_argument(
         "--calibrate",
@@ -196,11 +142,29 @@ def _add_infer(parser):
     )
     parser.add_argument(
         "--false-alarm-rate",
-        type=_rate,
+        type=rate,
         metavar="RATE",
         help="with --calibrate: share of good images that may be flagged (the file's)",
     )
-    group = _add_tiles(parser)
+    group = parser.add_argument_group("parallel")
+    group.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="images in parallel on so many processes; -1 for one per core (1)",
+    )
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="joblib's engine: loky for processes, threading, dask for a cluster",
+    )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="with --backend dask: a scheduler that runs, such as "
+        "tcp://10.0.0.5:8786, whose workers see the same folders (one is started here)",
+    )
+    group = add_tiles(parser)
     group.description = (
         "A file fitted with tiles takes another stride or reduce. One fitted on whole\n"
         "images is run on tiles, and needs --calibrate for decisions."
@@ -208,87 +172,81 @@ def _add_infer(parser):
 
 
 def _add_benchmark(parser):
-    parser.add_argument("dataset", metavar="DATASET", help="mvtec_ad, folder, ...")
-    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
-    parser.add_argument(
-        "--category",
-        nargs="+",
-        metavar="C",
-        help="categories, or all (a folder needs none)",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write to"
-    )
-    parser.add_argument(
-        "--missing-mask",
-        choices=["raise", "zero", "skip"],
-        default="raise",
-        help="an anomalous image without a mask stops, counts for image metrics only, "
-        "or is left out (%(default)s)",
-    )
-    _add_detector(parser, false_alarm_rate=0.01)
+    add_dataset(parser)
+    add_out_folder(parser)
+    add_detector(parser, false_alarm_rate=0.01)
 
 
-def _add_recursive(parser):
-    parser.add_argument(
-        "-r", "--recursive", action="store_true", help="look into sub-folders too"
-    )
-
-
-def _add_detector(parser, *, false_alarm_rate):
-    group = parser.add_argument_group("detector")
+def _add_tune(parser):
+    add_dataset(parser)
+    add_out_folder(parser)
+    group = parser.add_argument_group("search")
     group.add_argument(
-        "--preprocess",
+        "--grid",
         action="append",
-        choices=PREPROCESSING,
-        default=[],
-        help="white balance or flattening of light, before all else; may be repeated",
+        required=True,
+        metavar="PARAM=V1,V2,...",
+        help="values to try, or a JSON or YAML file; may be repeated",
     )
     group.add_argument(
-        "--false-alarm-rate",
-        type=_rate,
-        metavar="RATE",
-        default=false_alarm_rate,
-        help="share of good images that may be flagged (%(default)s)",
+        "--metric",
+        metavar="NAME",
+        help="what is best: aupro, pixel_roc_auc, image_roc_auc, ... (aupro; "
+        "image_roc_auc for data without masks)",
     )
     group.add_argument(
-        "--max-patches",
-        type=_count,
+        "--folds", type=count, metavar="K", default=3, help="folds (%(default)s)"
+    )
+    group.add_argument(
+        "--n-iter",
+        type=count,
         metavar="N",
-        default=200_000,
-        help="patches that are kept while fitting, which bounds memory (%(default)s)",
+        help="try so many combinations, drawn at random (all)",
     )
     group.add_argument(
-        "--roi",
-        metavar="FILE",
-        help="mask image, bright where to look; all else is dark",
+        "--cache", metavar="DIR", help="where finished folds are kept (OUT/cache)"
     )
-    group.add_argument(
-        "--seed", type=int, metavar="N", default=0, help="seed (%(default)s)"
+    add_detector(parser, false_alarm_rate=0.01)
+
+
+def _add_report(parser):
+    parser.add_argument(
+        "result",
+        metavar="RESULT",
+        help="folder that `skuad benchmark` or `skuad demo` wrote",
     )
-    group.add_argument(
-        "--n-jobs",
+    parser.add_argument(
+        "--out", metavar="FILE", help="file to write (report.html in RESULT)"
+    )
+    parser.add_argument(
+        "--title", default="Anomaly detection report", help="heading (%(default)s)"
+    )
+    parser.add_argument(
+        "--examples",
+        type=count,
+        metavar="N",
+        default=12,
+        help="misses and false alarms to show, each, per category (%(default)s)",
+    )
+    parser.add_argument(
+        "--resamples",
         type=int,
         metavar="N",
-        help="processes that calibrate in parallel; -1 for one per core (1)",
+        default=500,
+        help="resamples for the intervals of pixel metrics, 0 for none (%(default)s)",
     )
-    _add_tiles(parser)
 
 
-def _add_tiles(parser):
-    group = parser.add_argument_group("tiles, for high-resolution images")
-    group.add_argument(
-        "--tile-size", type=_count, metavar="PIXELS", help="cut images into such tiles"
+def _add_datasets(parser):
+    parser.add_argument(
+        "dataset", nargs="?", metavar="DATASET", help="a data set to check"
     )
-    group.add_argument(
-        "--tile-stride",
-        type=_count,
-        metavar="PIXELS",
-        help="distance between tiles, at most their size (their size)",
-    )
-    group.add_argument(
-        "--tile-reduce",
-        choices=["blend", "mean", "max"],
-        help="how maps are put together where tiles overlap (blend)",
-    )
-    return group
+    parser.add_argument("root", nargs="?", metavar="ROOT", help="its folder")
+
+
+def _add_detectors(parser):
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a detector")
+
+
+def _add_completion(parser):
+    parser.add_argument("shell", choices=["bash", "zsh"], help="the shell")

@@ -4,19 +4,19 @@ import os
 
 import numpy as np
 
+from skuad.cli._build import build_estimator
 from skuad.cli._console import Failure
+from skuad.cli._datasets import DATASETS
 from skuad.cli._files import JsonLines, make_folder
-from skuad.cli._model import build_estimator
 from skuad.cli._pictures import Overview
 from skuad.cli._results import table, write_results
 from skuad.cli._scoring import Category, score_category
-from skuad.datasets import list_categories, list_datasets, load_dataset
+from skuad.datasets import list_categories, load_dataset
 from skuad.datasets._names import check_name
 from skuad.io import atomic_path
 
-# By the names of the command line. "elpv" has no masks and no split of its own.
-_DATASETS = {name: name for name in list_datasets() if name != "elpv"}
-_DATASETS["folder"] = _DATASETS.pop("image_folder")
+# "elpv" has no masks and no split of its own.
+_DATASETS = {name: known for name, known in DATASETS.items() if name != "elpv"}
 
 
 def run(args, console) -> int:
@@ -71,6 +71,7 @@ def score_all(categories, args, console, *, data, first) -> dict:
     )
     for line in table(results, first=first):
         console.say(line)
+    console.give({"categories": results, "results": path, "predictions": lines})
     console.say()
     sheet = overview.write()
     pictures = os.path.join(args.out, "overlays") + os.sep

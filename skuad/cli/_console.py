@@ -1,9 +1,11 @@
 """What the program says: results on stdout; errors, warnings and progress on stderr."""
 
+import json
 import re
 import sys
 import warnings
 from contextlib import contextmanager
+from math import isfinite
 from threading import Event, Thread
 
 # How the library names its options, and how the command line does.
@@ -21,6 +23,19 @@ _EXPECTED = (ValueError, OSError, ImportError)
 
 class Failure(Exception):
     """An error that the user can mend; its text says how."""
+
+
+def plain(value):
+    """Turn NumPy's numbers into Python's, and those that are not finite into None."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a number of NumPy, which is not imported here
+        value = value.item()
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value
 
 
 def one_line(text) -> str:
@@ -61,15 +76,32 @@ class Console:
         No progress bars.
     verbose : bool, default=False
         Tracebacks of errors, and warnings of other libraries.
+    json : bool, default=False
+        Results are one line of JSON, and nothing else is on stdout.
     """
 
-    def __init__(self, *, quiet=False, verbose=False):
+    def __init__(self, *, quiet=False, verbose=False, json=False):
         self.quiet = quiet
         self.verbose = verbose
+        self.json = json
 
     def say(self, text=""):
-        """Print a line of results."""
-        print(text, flush=True)
+        """Print a line of results, for people."""
+        if not self.json:
+            print(text, flush=True)
+
+    def give(self, results: dict):
+        """Print results for machines, if they are asked for."""
+        if self.json:
+            print(json.dumps(plain(results), sort_keys=True), flush=True)
+
+    def table(self, rows):
+        """Print rows of text in aligned columns, the first one as headings."""
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
+        for row in rows:
+            cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
+            self.say("  ".join(cells).rstrip())
 
     def facts(self, pairs):
         """Print aligned pairs of a name and what there is to say of it."""
@@ -123,6 +155,8 @@ class Console:
     def activity(self, what):
         """Show that something of unknown length goes on: a count and a clock.
 
+        Where there is no terminal, a line says what begins.
+
         Parameters
         ----------
         what : str
@@ -135,6 +169,8 @@ class Console:
         """
         layout = "{desc}: {n_fmt} images read, {elapsed} elapsed"
         with self.progress(what=what, bar_format=layout) as bar:
+            if bar.disable and not self.quiet:
+                self.tell(what)
             finished = Event()
             clock = Thread(target=_refresh, args=(bar, finished), daemon=True)
             if not bar.disable:

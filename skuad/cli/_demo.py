@@ -3,7 +3,9 @@
 import os
 
 from skuad.cli._benchmark import score_all
+from skuad.cli._build import build_estimator
 from skuad.cli._files import make_folder
+from skuad.cli._model import final_step
 from skuad.cli._scoring import Category
 from skuad.datasets import make_defect_images
 from skuad.datasets._names import check_name
@@ -24,8 +26,9 @@ def run(args, console) -> int:
             data = make_defect_images(texture, random_state=args.seed)
             categories.append(_write_images(texture, data, folder))
     first = categories[0]
+    name = type(final_step(build_estimator(args))).__name__
     console.say(
-        f"PatchKNN on {len(categories)} texture(s): {len(first.train)} good images to "
+        f"{name} on {len(categories)} texture(s): {len(first.train)} good images to "
         f"learn from, {len(first.test)} to score, each"
     )
     console.say()

@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-from skuad.cli._console import Failure, one_line
+from skuad.cli._console import Failure, one_line, plain
 from skuad.datasets._names import did_you_mean
 from skuad.io import IMAGE_SUFFIXES, atomic_path, find_images, read_image
 
@@ -190,17 +190,6 @@ def write_array(path, array):
     """Write an .npy file, in one step."""
     with atomic_path(path) as temporary:
         np.save(temporary, array)
-
-
-def plain(value):
-    """Turn NumPy's numbers into Python's, and those that are not finite into None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def size_of(path) -> str:

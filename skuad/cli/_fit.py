@@ -4,28 +4,40 @@ from contextlib import contextmanager
 
 from joblib import parallel_config
 
+from skuad.cli._build import build_estimator
 from skuad.cli._console import Failure
-from skuad.cli._files import check_out_file, list_images, readable_images, size_of
-from skuad.cli._model import build_estimator, threshold_of
-from skuad.io import ImageSequence, dump_atomically
+from skuad.cli._files import check_out_file, readable_images, size_of
+from skuad.cli._good import good_images
+from skuad.cli._model import final_step, save_estimator
+from skuad.inference import threshold_of
+from skuad.io import ImageSequence
 from skuad.utils import images_needed
 
 
 def run(args, console) -> int:
     """Run the command; return its exit code."""
     estimator = build_estimator(args)
-    paths = list_images(args.images, recursive=args.recursive)
+    paths = good_images(args.images, recursive=args.recursive)
     check_out_file(args.out)
     paths = readable_images(paths, on_error=args.on_error, console=console)
     fit_on_files(estimator, paths, console=console, n_jobs=args.n_jobs)
-    dump_atomically(estimator, args.out)
-    console.facts(
-        [
-            ("images", len(paths)),
-            ("threshold", f"{threshold_of(estimator):.4g}"),
-            ("false alarms", supported_rate(len(paths), args.false_alarm_rate)),
-            ("written", f"{args.out} ({size_of(args.out)})"),
-        ]
+    save_estimator(estimator, args.out)
+    threshold = threshold_of(estimator)
+    rate = getattr(final_step(estimator), "false_alarm_rate", None)
+    facts = [("images", len(paths))]
+    if threshold is None or rate is None:
+        facts.append(("threshold", "none" if threshold is None else f"{threshold:.4g}"))
+    else:
+        facts.append(("threshold", f"{threshold:.4g}"))
+        facts.append(("false alarms", supported_rate(len(paths), rate)))
+    console.facts([*facts, ("written", f"{args.out} ({size_of(args.out)})")])
+    console.give(
+        {
+            "n_images": len(paths),
+            "threshold": threshold,
+            "false_alarm_rate": rate,
+            "written": args.out,
+        }
     )
     return 0
 
@@ -62,7 +74,8 @@ def fit_on_files(estimator, paths, *, console, n_jobs=None, what="fitting"):
         )
     # Images are read more than once where not all patches fit in memory, so how many
     # readings there will be is not known.
-    with console.activity(what) as count:
+    name = type(final_step(estimator)).__name__
+    with console.activity(f"{what} {name} on {len(paths)} images") as count:
         images = ImageSequence(paths).then(_Counter(count))
         with _jobs(n_jobs):
             estimator.fit(images)

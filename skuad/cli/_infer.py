@@ -13,14 +13,10 @@ from skuad.cli._files import (
     output_names,
     write_array,
 )
-from skuad.cli._model import (
-    final_step,
-    load_estimator,
-    override_tiles,
-    threshold_of,
-)
+from skuad.cli._model import final_step, load_estimator, override_tiles
 from skuad.cli._pictures import Pictures
 from skuad.cli._stream import decide, detect_each
+from skuad.inference import threshold_of
 from skuad.utils import false_alarm_offset
 
 # Images with the highest scores that are named on the terminal.

@@ -1,64 +1,25 @@
-"""Detectors: built from arguments, loaded from files, run on tiles of another kind."""
+"""Detectors of files: loaded, and run on tiles of another kind."""
 
+import warnings
 from copy import copy
 
 import joblib
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skuad import __version__
 from skuad.base import MetaMapDetector
 from skuad.cli._console import Failure, one_line
-from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
-from skuad.io import read_mask
-from skuad.preprocessing import GrayWorld, HomomorphicFilter, MaxRGB
+from skuad.detectors import Tiled
+from skuad.io import dump_atomically
 
-_PREPROCESSING = {
-    "gray-world": GrayWorld,
-    "max-rgb": MaxRGB,
-    "homomorphic": HomomorphicFilter,
-}
+_VERSION = "skuad_version_"
 
 
-def build_estimator(args):
-    """Make the estimator that the arguments of a command describe.
-
-    Returns
-    -------
-    estimator
-        A detector, or a pipeline that ends in one if there is preprocessing.
-
-    Raises
-    ------
-    Failure
-        If arguments about tiles do not go together.
-    """
-    rate = args.false_alarm_rate
-    detector = PatchKNN(
-        max_patches=args.max_patches, false_alarm_rate=rate, random_state=args.seed
-    )
-    if args.tile_size is not None:
-        _check_stride(args.tile_stride, args.tile_size)
-        detector = Tiled(
-            detector,
-            tile=args.tile_size,
-            stride=args.tile_stride,
-            reduce=args.tile_reduce or "blend",
-            false_alarm_rate=rate,
-        )
-    elif args.tile_stride is not None or args.tile_reduce is not None:
-        raise Failure("--tile-stride and --tile-reduce need --tile-size")
-    if args.roi is not None:
-        # The mask itself, not its path: the file has to do without it elsewhere.
-        detector = RegionOfInterest(
-            detector, roi=read_mask(args.roi), false_alarm_rate=rate
-        )
-    steps = [_PREPROCESSING[name]() for name in args.preprocess]
-    return make_pipeline(*steps, detector) if steps else detector
-
-
-def _check_stride(stride, tile):
+def check_stride(stride, tile):
+    """Raise if tiles do not touch."""
     if stride is not None and stride > tile:
         raise Failure(
             f"--tile-stride {stride} is larger than the tiles ({tile} pixels): pixels "
@@ -68,6 +29,25 @@ def _check_stride(stride, tile):
 
 def load_estimator(path):
     """Load a fitted estimator from a file.
+
+    Raises
+    ------
+    Failure
+        If there is no such file, or something else is in it.
+    """
+    estimator = load_file(path)
+    try:
+        check_is_fitted(final_step(estimator))
+    except NotFittedError:
+        raise Failure(
+            f"the {type(estimator).__name__} in {path!r} is not fitted: fit it before "
+            "it is saved"
+        ) from None
+    return estimator
+
+
+def load_file(path):
+    """Load an estimator that makes maps, fitted or not.
 
     Raises
     ------
@@ -92,14 +72,21 @@ def load_estimator(path):
             f"{path!r} holds a {type(estimator).__name__}, and no detector of skuad: "
             "`skuad fit` writes one"
         )
-    try:
-        check_is_fitted(final_step(estimator))
-    except NotFittedError:
-        raise Failure(
-            f"the {type(estimator).__name__} in {path!r} is not fitted: fit it before "
-            "it is saved"
-        ) from None
+    written = getattr(estimator, _VERSION, __version__)
+    if written != __version__:
+        warnings.warn(
+            f"{path!r} was written by skuad {written}, and this is {__version__}: "
+            "scores may be others. Fit it anew to be sure",
+            UserWarning,
+            stacklevel=2,
+        )
     return estimator
+
+
+def save_estimator(estimator, path):
+    """Store a fitted estimator, with the version of skuad that fitted it."""
+    setattr(estimator, _VERSION, __version__)
+    dump_atomically(estimator, path)
 
 
 def _chain(estimator):
@@ -120,12 +107,6 @@ def final_step(estimator):
     if hasattr(estimator, "best_estimator_"):
         return final_step(estimator.best_estimator_)
     return estimator
-
-
-def threshold_of(estimator) -> float | None:
-    """Anomaly score above which an image is anomalous; None if there is none."""
-    offset = getattr(final_step(estimator), "offset_", np.nan)
-    return None if np.isnan(offset) else float(-offset)
 
 
 def find_tiled(estimator) -> Tiled | None:
@@ -185,7 +166,7 @@ def override_tiles(estimator, args, console):
     given = {name: value for name, value in given.items() if value is not None}
     tiled = find_tiled(estimator)
     if tiled is None and args.tile_size is not None:
-        _check_stride(args.tile_stride, args.tile_size)
+        check_stride(args.tile_stride, args.tile_size)
         if not args.calibrate:
             console.warn(
                 f"{args.model!r} was fitted on whole images, for which its threshold "
@@ -211,7 +192,7 @@ def override_tiles(estimator, args, console):
             "--tile-size cannot change: leave it out, or fit anew with `skuad fit "
             f"--tile-size {args.tile_size}`"
         )
-    _check_stride(args.tile_stride, tiled.tile)
+    check_stride(args.tile_stride, tiled.tile)
     fitted = {"stride": tiled.stride or tiled.tile, "reduce": tiled.reduce}
     changed = {name: value for name, value in given.items() if value != fitted[name]}
     if changed and not args.calibrate:

@@ -9,7 +9,7 @@ command
 data
     What it was run on: the data set's name and folder.
 mean
-    Means of image_auroc, pixel_auroc, aupro and ms_per_image over the categories that
+    Means of image_roc_auc, pixel_roc_auc, aupro and ms_per_image over the categories that
     have them, and sums of all counts.
 seed
     The seed of every source of chance.
@@ -20,7 +20,7 @@ versions
 
 Of a category:
 
-aupro, image_auroc, pixel_auroc
+aupro, image_roc_auc, pixel_roc_auc
     Metrics in [0, 1], exact; null where one is not defined. AUPRO is up to a
     false-positive rate of 0.3.
 fit_seconds, ms_per_image
@@ -49,7 +49,7 @@ import sklearn
 from skuad import __version__
 from skuad.cli._files import write_json
 
-_MEANS = ("image_auroc", "pixel_auroc", "aupro", "ms_per_image")
+_MEANS = ("image_roc_auc", "pixel_roc_auc", "aupro", "ms_per_image")
 _COUNTS = (
     "n_anomalous",
     "n_detected",
@@ -107,7 +107,7 @@ def _row(name, results):
     threshold = results.get("threshold")
     return (
         name,
-        *(_metric(results[key]) for key in ("image_auroc", "pixel_auroc", "aupro")),
+        *(_metric(results[key]) for key in ("image_roc_auc", "pixel_roc_auc", "aupro")),
         f"{results['ms_per_image']:.1f}",
         "" if threshold is None else f"{threshold:.4g}",
         _share(results["n_false_alarms"], results["n_good"]),

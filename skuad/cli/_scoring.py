@@ -10,10 +10,11 @@ import numpy as np
 
 from skuad.cli._files import output_names
 from skuad.cli._fit import fit_on_files
-from skuad.cli._model import threshold_of
+from skuad.cli._model import save_estimator
 from skuad.cli._pictures import Pictures
 from skuad.cli._stream import decide, detect_each
-from skuad.io import dump_atomically, read_mask
+from skuad.inference import threshold_of
+from skuad.io import read_mask
 from skuad.metrics import image_roc_auc_score, map_metrics
 
 
@@ -72,7 +73,7 @@ def score_category(estimator, category, *, out, predictions, overview, n_jobs, c
     fit_seconds = time.perf_counter() - begun
     model = os.path.join(out, "models", f"{category.name}.joblib")
     os.makedirs(os.path.dirname(model), exist_ok=True)
-    dump_atomically(estimator, model)
+    save_estimator(estimator, model)
 
     threshold = threshold_of(estimator)
     pictures = Pictures(os.path.join(out, "overlays", category.name), threshold)
@@ -127,20 +128,20 @@ def _measure(category, done, scores, maps, threshold):
     target = np.array([category.target[i] for i in done], np.int64)
     good = target == 1
     flagged = np.array([decide(s, threshold) == "anomalous" for s in scores], bool)
-    image_auroc, pixels = np.nan, {}
+    image_roc_auc, pixels = np.nan, {}
     if good.any() and not good.all():
-        image_auroc = image_roc_auc_score(target, np.array(scores))
+        image_roc_auc = image_roc_auc_score(target, np.array(scores))
     truth = [None if category.target[i] == 1 else category.masks[i] or -1 for i in done]
     if any(isinstance(mask, str) for mask in truth):
         pixels = map_metrics(truth, maps, ["pixel_roc_auc", "aupro"])
     return {
         "aupro": pixels.get("aupro", np.nan),
-        "image_auroc": image_auroc,
+        "image_roc_auc": image_roc_auc,
         "n_anomalous": int((~good).sum()),
         "n_detected": None if threshold is None else int(flagged[~good].sum()),
         "n_false_alarms": None if threshold is None else int(flagged[good].sum()),
         "n_good": int(good.sum()),
-        "pixel_auroc": pixels.get("pixel_roc_auc", np.nan),
+        "pixel_roc_auc": pixels.get("pixel_roc_auc", np.nan),
         "threshold": threshold,
     }
 

@@ -35,7 +35,7 @@ def reference(tree):
     flagged = detector.predict(test.images) == -1
     return {
         "aupro": aupro_score(masks, maps),
-        "image_auroc": image_roc_auc_score(test.target, scores),
+        "image_roc_auc": image_roc_auc_score(test.target, scores),
         "model": os.path.join("models", "part.joblib"),
         "n_anomalous": 3,
         "n_detected": int(flagged[test.target == -1].sum()),
@@ -43,7 +43,7 @@ def reference(tree):
         "n_false_alarms": int(flagged[test.target == 1].sum()),
         "n_good": 2,
         "n_train": 9,
-        "pixel_auroc": pixel_roc_auc_score(masks, maps),
+        "pixel_roc_auc": pixel_roc_auc_score(masks, maps),
         "threshold": -detector.offset_,
     }
 
@@ -64,7 +64,7 @@ def test_benchmark_gives_the_metrics_of_the_library(run, tree, tmp_path, referen
     assert "skuad" in results["versions"]
     assert results["mean"]["aupro"] == pytest.approx(reference["aupro"])
     row = next(line for line in stdout.splitlines() if line.startswith("part"))
-    assert f"{reference['image_auroc']:.3f}" in row
+    assert f"{reference['image_roc_auc']:.3f}" in row
     assert f"{reference['aupro']:.3f}" in row
     assert f"{reference['n_false_alarms']} of 2" in row
     assert row.endswith(f"{reference['n_detected']} of 3")
@@ -104,8 +104,8 @@ def test_a_folder_without_a_split_and_without_masks(run, tree, tmp_path):
     assert "'mine' has no training split: 6 good images are learnt from, 3 are" in err
     results = read_results(tmp_path / "o")["categories"]["mine"]
     assert (results["n_train"], results["n_good"], results["n_anomalous"]) == (6, 3, 1)
-    assert results["aupro"] is results["pixel_auroc"] is None
-    assert 0 <= results["image_auroc"] <= 1
+    assert results["aupro"] is results["pixel_roc_auc"] is None
+    assert 0 <= results["image_roc_auc"] <= 1
     assert " - " in out.splitlines()[3]
 
 
@@ -124,7 +124,7 @@ def test_a_defect_of_unknown_extent_counts_for_image_metrics_only(run, tree, tmp
     skipped, kept = found
     assert (skipped["n_anomalous"], kept["n_anomalous"]) == (2, 3)
     assert kept["aupro"] == pytest.approx(skipped["aupro"])
-    assert kept["pixel_auroc"] == pytest.approx(skipped["pixel_auroc"])
+    assert kept["pixel_roc_auc"] == pytest.approx(skipped["pixel_roc_auc"])
     code, _, err = run(*command, "--out", tmp_path / "out")
     assert code == 2
     assert err.count("\n") == 1
@@ -235,8 +235,8 @@ def test_map_file_gives_back_maps_of_any_size(tmp_path):
 
 def test_table_and_mean():
     first = {
-        "image_auroc": 0.9,
-        "pixel_auroc": np.nan,
+        "image_roc_auc": 0.9,
+        "pixel_roc_auc": np.nan,
         "aupro": np.nan,
         "ms_per_image": 10.0,
         "n_anomalous": 4,
@@ -247,12 +247,12 @@ def test_table_and_mean():
         "n_train": 20,
         "threshold": 1.5,
     }
-    second = {**first, "image_auroc": 0.7, "aupro": 0.5, "threshold": None}
+    second = {**first, "image_roc_auc": 0.7, "aupro": 0.5, "threshold": None}
     second |= {"n_detected": None, "n_false_alarms": None}
     mean = mean_of({"a": first, "b": second})
-    assert mean["image_auroc"] == pytest.approx(0.8)
+    assert mean["image_roc_auc"] == pytest.approx(0.8)
     assert mean["aupro"] == 0.5
-    assert np.isnan(mean["pixel_auroc"])
+    assert np.isnan(mean["pixel_roc_auc"])
     assert (mean["n_good"], mean["n_detected"]) == (20, None)
     lines = table({"a": first, "b": second}, first="part")
     assert len({len(line) for line in lines}) == 1

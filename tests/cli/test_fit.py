@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
+from skuad.cli import main
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
 from skuad.io import find_images, write_image
 from skuad.preprocessing import GrayWorld, HomomorphicFilter
@@ -132,7 +134,10 @@ def test_wrong_images(fails, good, tree, tmp_path, monkeypatch):
     assert "no image matches the pattern 'part/*.png'" in fails(
         "fit", "part/*.png", *out
     )
-    assert "--recursive searches" in fails("fit", "part/train", *out)
+    (tmp_path / "lots" / "1").mkdir(parents=True)
+    shutil.copy(f"{good}/0.png", tmp_path / "lots" / "1")
+    assert "--recursive searches" in fails("fit", tmp_path / "lots", *out)
+    shutil.rmtree(tmp_path / "lots")
     (tmp_path / "empty").mkdir()
     assert "it is empty" in fails("fit", tmp_path / "empty", *out)
     message = fails("fit", f"{good}/0.png", *out)
@@ -208,7 +213,7 @@ def test_interrupt_leaves_nothing_half_written(tmp_path):
         write_image(tmp_path / f"{number}.png", image)
     out = tmp_path / "out" / "m.joblib"
     process = subprocess.Popen(
-        [sys.executable, "-m", "skuad", "fit", tmp_path, "--out", out],
+        [sys.executable, "-m", "skuad", "fit", "-q", tmp_path, "--out", out],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -221,3 +226,132 @@ def test_interrupt_leaves_nothing_half_written(tmp_path):
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (130, "", "skuad: interrupted\n")
     assert os.listdir(out.parent) == []
+
+
+def test_a_data_set_is_not_learnt_with_its_defects(fails, run, tree, good, tmp_path):
+    out = ("--out", tmp_path / "m.joblib")
+    for folder in (tree, tree / "part", tree / "part" / "train"):
+        assert fails("fit", folder, *out) == (
+            f"no image lies directly in '{folder}': give the good ones, {good!r}"
+        )
+    message = fails("fit", tree / "part", "-r", *out)
+    assert "('train/good') and others ('ground_truth/" in message
+    assert message.endswith(f"give the good ones, {good!r}")
+    shutil.copytree(good, tmp_path / "good" / "monday")
+    shutil.copytree(good, tmp_path / "good" / "tuesday")
+    code, stdout, _ = run("fit", tmp_path / "good", "-r", *out)
+    assert (code, stdout.splitlines()[0]) == (0, "images        18")
+
+
+def test_it_says_what_it_does_without_a_terminal(good, tmp_path, capsys):
+    command = ["fit", good, "--out", str(tmp_path / "m.joblib")]
+    command += ["--false-alarm-rate", "0.1"]
+    main(command)
+    assert capsys.readouterr().err == "skuad: fitting PatchKNN on 9 images\n"
+    main([*command, "-q"])
+    assert capsys.readouterr().err == ""
+
+
+class TestDetectors:
+    def test_by_name_with_settings(self, run, good, tmp_path):
+        path = tmp_path / "m.joblib"
+        code, _, _ = run(
+            *("fit", good, "--out", path, "--detector", "PaDiM", "--seed", "4"),
+            *("--set", "n_features=12", "--set", "embedder__stride=16"),
+            *("--set", "pool=mean", "--false-alarm-rate", "0.2"),
+        )
+        assert code == 0
+        detector = joblib.load(path)
+        assert type(detector).__name__ == "PaDiM"
+        assert (detector.n_features, detector.embedder.stride) == (12, 16)
+        assert (detector.pool, detector.random_state) == ("mean", 4)
+        assert detector.false_alarm_rate == 0.2
+
+    def test_a_part_by_its_name(self, run, good, tmp_path):
+        path = tmp_path / "m.joblib"
+        code, _, _ = run(
+            *("fit", good, "--out", path, "--detector", "Tiled"),
+            *("--set", "tile=48", "--set", "detector=PatchKNN"),
+            *("--set", "detector__n_neighbors=2"),
+            *("--set", "detector__embedder=FilterBankEmbedder"),
+            *("--set", "detector__embedder__stride=16"),
+        )
+        assert code == 0
+        tiled = joblib.load(path)
+        assert tiled.detector_.n_neighbors == 2
+        assert tiled.detector_.embedder.stride == 16
+
+    def test_the_settings_of_a_file(self, run, tiled_model, good, tmp_path):
+        path = tmp_path / "m.joblib"
+        code, _, _ = run(
+            *("fit", good, "--out", path, "--detector", tiled_model),
+            *("--set", "tiled__detector__n_neighbors=2"),
+        )
+        assert code == 0
+        pipe = joblib.load(path)
+        assert isinstance(pipe[0], GrayWorld)
+        assert pipe[1].detector_.n_neighbors == 2
+        assert pipe[1].tile == 48
+
+    def test_a_function_of_the_user(self, run, good, tmp_path, monkeypatch):
+        (tmp_path / "my_line.py").write_text(
+            "from sklearn.pipeline import make_pipeline\n"
+            "from skuad.preprocessing import GrayWorld\n"
+            "from skuad.detectors import PatchKNN\n"
+            "def make():\n"
+            "    return make_pipeline(GrayWorld(), PatchKNN(false_alarm_rate=0.2))\n"
+            "number = 3\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        code, out, _ = run(
+            *("fit", good, "--out", "m.joblib", "--pipeline", "my_line:make"),
+            *("--set", "patchknn__n_neighbors=2"),
+        )
+        assert code == 0
+        assert "20.00% of good images" in out
+        assert joblib.load("m.joblib")[1].n_neighbors == 2
+
+        def message(*options):
+            code, _, err = run("fit", good, "--out", "n.joblib", *options)
+            assert (code, err.count("\n")) == (2, 1)
+            return err
+
+        assert "there is no module 'my_lines'" in message("--pipeline", "my_lines:make")
+        assert "Did you mean 'make'?" in message("--pipeline", "my_line:mak")
+        assert "takes MODULE:FUNCTION" in message("--pipeline", "my_line")
+        assert "do not go together" in message(
+            "--pipeline", "my_line:make", "--tile-size", "9"
+        )
+
+    @pytest.mark.parametrize(
+        ("options", "part"),
+        [
+            (("--detector", "PatchKN"), "Did you mean 'PatchKNN'?"),
+            (("--set", "n_neighbours=2"), "Did you mean 'n_neighbors'?"),
+            (("--set", "embedder__strid=2"), "Did you mean 'embedder__stride'?"),
+            (("--set", "n_neighbors"), "takes PARAM=VALUE"),
+            (("--set", "n_neighbors=many"), "'n_neighbors' parameter of PatchKNN"),
+            (("--detector", "Tiled"), "Tiled needs 'detector': give it with --set"),
+            (
+                ("--detector", "PaDiM", "--max-patches", "9"),
+                "is nothing that PaDiM has",
+            ),
+        ],
+    )
+    def test_wrong_ones(self, run, good, tmp_path, options, part):
+        code, _, err = run("fit", good, "--out", tmp_path / "m.joblib", *options)
+        assert (code, err.count("\n")) == (2, 1)
+        assert part in err
+        assert os.listdir(tmp_path) == []
+
+
+def test_results_for_machines(run, good, tmp_path):
+    path = tmp_path / "m.joblib"
+    code, out, _ = run("fit", good, "--out", path, "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "false_alarm_rate": 0.01,
+        "n_images": 9,
+        "threshold": -joblib.load(path).offset_,
+        "written": str(path),
+    }

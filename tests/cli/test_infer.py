@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skuad.base import detect
 from skuad.cli._files import list_images, output_names
-from skuad.cli._model import threshold_of, with_tiles
+from skuad.cli._model import with_tiles
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
+from skuad.inference import threshold_of
 from skuad.io import find_images, read_image, write_image
 from skuad.preprocessing import GrayWorld
 from skuad.utils import false_alarm_offset

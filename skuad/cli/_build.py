@@ -1,0 +1,208 @@
+"""Estimators from the arguments of a command."""
+
+import ast
+import inspect
+import os
+import sys
+from importlib import import_module
+
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from skuad.cli._console import Failure
+from skuad.cli._model import check_stride, load_file
+from skuad.datasets._names import check_name, did_you_mean
+from skuad.detectors import RegionOfInterest, Tiled, list_detectors
+from skuad.io import read_mask
+from skuad.preprocessing import GrayWorld, HomomorphicFilter, MaxRGB
+from skuad.utils.discovery import all_estimators
+
+_PREPROCESSING = {
+    "gray-world": GrayWorld,
+    "max-rgb": MaxRGB,
+    "homomorphic": HomomorphicFilter,
+}
+_WORDS = {"true": True, "false": False, "null": None, "none": None}
+
+
+def build_estimator(args):
+    """Make the estimator that the arguments of a command describe.
+
+    Returns
+    -------
+    estimator
+        A detector, or a pipeline that ends in one if there is preprocessing.
+
+    Raises
+    ------
+    Failure
+        If arguments do not go together.
+    ValueError
+        If there is no such detector or parameter.
+    """
+    settings = read_settings(args.set)
+    if args.pipeline is not None:
+        return _from_function(args, settings)
+    rate = args.false_alarm_rate
+    detector = _detector(args, settings)
+    if args.tile_size is not None:
+        check_stride(args.tile_stride, args.tile_size)
+        detector = Tiled(
+            detector,
+            tile=args.tile_size,
+            stride=args.tile_stride,
+            reduce=args.tile_reduce or "blend",
+            false_alarm_rate=rate,
+        )
+    elif args.tile_stride is not None or args.tile_reduce is not None:
+        raise Failure("--tile-stride and --tile-reduce need --tile-size")
+    if args.roi is not None:
+        # The mask itself, not its path: the file has to do without it elsewhere.
+        detector = RegionOfInterest(
+            detector, roi=read_mask(args.roi), false_alarm_rate=rate
+        )
+    steps = [_PREPROCESSING[name]() for name in args.preprocess]
+    return make_pipeline(*steps, detector) if steps else detector
+
+
+def find_detector(name) -> type:
+    """Return a detector's class by its name."""
+    known = {found.name: found.estimator for found in list_detectors()}
+    return known[check_name(name, known, "detector")]
+
+
+def read_settings(pairs) -> dict:
+    """Read ``name=value`` pairs; later ones win.
+
+    Values are Python literals, JSON's ``true``, ``false`` and ``null``, or else text.
+    """
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.replace("_", "").isalnum():
+            raise Failure(
+                f"--set takes PARAM=VALUE, such as n_neighbors=3; got {pair!r}"
+            )
+        settings[name] = read_value(value)
+    return settings
+
+
+def read_value(text):
+    """Read a value: a Python literal, a word of JSON, or text."""
+    text = text.strip()
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def apply_settings(estimator, settings):
+    """Set parameters of an estimator; a value may be the name of an estimator."""
+    # Shorter names first: a new part takes the settings that follow.
+    for name in sorted(settings, key=lambda name: name.count("__")):
+        known = estimator.get_params(deep=True)
+        _check_parameter(name, known, type(estimator).__name__)
+        estimator.set_params(**{name: _as_part(settings[name])})
+    return estimator
+
+
+def _detector(args, settings):
+    """Make the detector itself, without tiles or preprocessing."""
+    name = args.detector or "PatchKNN"
+    if os.path.isfile(name):
+        detector = clone(load_file(name))
+        if args.max_patches is not None:
+            settings = {"max_patches": args.max_patches, **settings}
+        return apply_settings(detector, settings)
+    cls = find_detector(name)
+    own = inspect.signature(cls).parameters
+    common = {"false_alarm_rate": args.false_alarm_rate, "random_state": args.seed}
+    common = {name: value for name, value in common.items() if name in own}
+    if args.max_patches is not None:
+        if "max_patches" not in own:
+            raise Failure(f"--max-patches is nothing that {cls.__name__} has")
+        common["max_patches"] = args.max_patches
+    settings = {**common, **settings}
+    first = {key: value for key, value in settings.items() if "__" not in key}
+    for key in first:
+        _check_parameter(key, own, cls.__name__)
+    lacking = [
+        key
+        for key, each in own.items()
+        if each.default is each.empty and key not in first
+    ]
+    if lacking:
+        raise Failure(
+            f"{cls.__name__} needs {lacking[0]!r}: give it with --set {lacking[0]}=..."
+        )
+    detector = cls(**{key: _as_part(value) for key, value in first.items()})
+    # An embedder that is left to the default is made in fit: nested parameters need it.
+    _make_default_parts(detector, settings)
+    return apply_settings(
+        detector, {key: value for key, value in settings.items() if "__" in key}
+    )
+
+
+def _make_default_parts(detector, settings):
+    parts = {key.split("__")[0] for key in settings if "__" in key}
+    if "embedder" in parts and getattr(detector, "embedder", 0) is None:
+        detector.set_params(embedder=_as_part("FilterBankEmbedder"))
+
+
+def _check_parameter(name, known, owner):
+    if name not in known:
+        raise Failure(
+            f"{owner} has no parameter {name!r}.{did_you_mean(name, known)} "
+            f"Known: {', '.join(sorted(known))}"
+        )
+
+
+def _as_part(value):
+    """Make an estimator of its name; leave all else as it is."""
+    if isinstance(value, str) and value[:1].isupper():
+        found = dict(all_estimators()).get(value)
+        if found is not None:
+            return found()
+    return value
+
+
+def _from_function(args, settings):
+    """Call the user's function."""
+    others = {
+        "--detector": args.detector,
+        "--max-patches": args.max_patches,
+        "--roi": args.roi,
+        "--preprocess": args.preprocess or None,
+        "--tile-size": args.tile_size,
+        "--tile-stride": args.tile_stride,
+        "--tile-reduce": args.tile_reduce,
+    }
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise Failure(
+            f"{given[0]} and --pipeline do not go together: put it into the function"
+        )
+    module, _, function = args.pipeline.partition(":")
+    if not module or not function:
+        raise Failure(f"--pipeline takes MODULE:FUNCTION, got {args.pipeline!r}")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise Failure(
+            f"there is no module {error.name!r} in this folder or installed"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    make = getattr(found, function, None)
+    if make is None:
+        hint = did_you_mean(function, [n for n in dir(found) if n[:1] != "_"])
+        raise Failure(f"{found.__file__!r} has no function {function!r}.{hint}")
+    estimator = make()
+    if not hasattr(estimator, "get_params") or not hasattr(estimator, "fit"):
+        raise Failure(
+            f"{args.pipeline} returned a {type(estimator).__name__}, and no estimator"
+        )
+    return apply_settings(estimator, settings)

@@ -1,0 +1,85 @@
+"""skuad datasets: what skuad reads, and whether a folder is one of them."""
+
+import warnings
+
+from skuad.cli._console import Failure
+from skuad.datasets import list_categories, list_datasets, load_dataset
+from skuad.datasets._names import check_name
+
+DATASETS = {
+    {"image_folder": "folder"}.get(name, name): name for name in list_datasets()
+}
+"""Names on the command line, and those of `skuad.datasets.load_dataset`."""
+
+_HEADS = (
+    ("category", "category"),
+    ("n_train", "training"),
+    ("n_good", "good"),
+    ("n_anomalous", "defective"),
+    ("n_unlabelled", "unlabelled"),
+    ("n_masks", "masks"),
+    ("n_without_mask", "without"),
+)
+
+
+def run(args, console) -> int:
+    """Run the command; return its exit code."""
+    if args.dataset is None:
+        names = {name: list_categories(DATASETS[name]) for name in DATASETS}
+        rows = [
+            (name, str(len(found) or ""), _first(found))
+            for name, found in names.items()
+        ]
+        console.table([("data set", "n", "categories"), *rows])
+        console.say()
+        console.say("`skuad datasets DATASET ROOT` checks a folder.")
+        console.give(names)
+        return 0
+    check_name(args.dataset, DATASETS, "data set")
+    if args.root is None and args.dataset != "elpv":
+        raise Failure(f"give the folder too: skuad datasets {args.dataset} ROOT")
+    counts, orphans = _check(DATASETS[args.dataset], args.root)
+    rows = [[str(row[key]) for key, _ in _HEADS] for row in counts]
+    console.table([[head for _, head in _HEADS], *rows])
+    missing = sum(row["n_without_mask"] for row in counts)
+    for note in orphans:
+        console.warn(note)
+    if missing and any(row["n_masks"] for row in counts):
+        console.warn(
+            f"{missing} defective image(s) have no mask: --missing-mask zero keeps "
+            "them for image metrics, skip leaves them out"
+        )
+    console.give({"categories": counts, "warnings": orphans})
+    return 0
+
+
+def _first(names):
+    shown = ", ".join(names[:4])
+    return f"{shown}, ..." if len(names) > 4 else shown
+
+
+def _check(dataset, root):
+    """Count the images of every category; return that, and what there is to say."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        categories = "all" if list_categories(dataset) else None
+        data = load_dataset(dataset, root, categories, missing_mask="zero")
+    counts = []
+    for name in dict.fromkeys(data.category.tolist()):
+        here = data.category == name
+        target, split = data.target[here], data.split[here]
+        masks = data.masks[here] != ""
+        good, bad = target == 1, target == -1
+        train = good & (split == "train")
+        counts.append(
+            {
+                "category": name,
+                "n_train": int(train.sum()),
+                "n_good": int((good & ~train).sum()),
+                "n_anomalous": int(bad.sum()),
+                "n_unlabelled": int((target == 0).sum()),
+                "n_masks": int((bad & masks).sum()),
+                "n_without_mask": int((bad & ~masks).sum()),
+            }
+        )
+    return counts, [str(w.message) for w in caught if w.category is UserWarning]

@@ -1,0 +1,179 @@
+"""Options that several commands share, and the types of their values."""
+
+import argparse
+import difflib
+import re
+
+PREPROCESSING = ("gray-world", "max-rgb", "homomorphic")
+"""Steps before the detector that the command line knows."""
+
+BACKENDS = ("loky", "threading", "dask")
+"""Engines of joblib that `skuad infer` runs on."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, with the nearest name for a wrong one."""
+
+    def error(self, message):
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if wrong:
+            known = [name.strip(" '") for name in wrong[2].split(",")]
+            message += _nearest(wrong[1], known)
+        wrong = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        if wrong:
+            message += _nearest(wrong[1], self.known_options())
+        self.exit(2, f"skuad: error: {message} (see {self.prog} --help)\n")
+
+    def known_options(self):
+        """List the long options of this command, or of all commands."""
+        options, parsers = [], [self, *self.commands().values()]
+        for parser in parsers:
+            for action in parser._actions:
+                options += [o for o in action.option_strings if o.startswith("--")]
+        return options
+
+    def commands(self) -> dict:
+        """Return the parsers of the commands below this one, by name."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return action.choices
+        return {}
+
+
+def _nearest(name, known):
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def count(text):
+    """Read a whole number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return value
+
+
+def rate(text):
+    """Read a share between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
+    return value
+
+
+# What argparse calls them when int() or float() fails.
+count.__name__ = "whole number"
+
+
+def add_out_folder(parser):
+    """Add the folder that a command writes to."""
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder to write to"
+    )
+
+
+def add_recursive(parser):
+    """Add the option that looks into sub-folders."""
+    parser.add_argument(
+        "-r", "--recursive", action="store_true", help="look into sub-folders too"
+    )
+
+
+def add_dataset(parser):
+    """Add what names a data set and its categories."""
+    parser.add_argument("dataset", metavar="DATASET", help="mvtec_ad, folder, ...")
+    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
+    parser.add_argument(
+        "--category",
+        nargs="+",
+        metavar="C",
+        help="categories, or all (a folder needs none)",
+    )
+    parser.add_argument(
+        "--missing-mask",
+        choices=["raise", "zero", "skip"],
+        default="raise",
+        help="an anomalous image without a mask stops, counts for image metrics only, "
+        "or is left out (%(default)s)",
+    )
+
+
+def add_detector(parser, *, false_alarm_rate):
+    """Add the options that describe an estimator, see `skuad.cli._model`."""
+    group = parser.add_argument_group("detector")
+    group.add_argument(
+        "--detector",
+        metavar="NAME",
+        help="a detector of `skuad detectors`, or a file of `skuad fit` whose settings "
+        "are taken (PatchKNN)",
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        metavar="PARAM=VALUE",
+        default=[],
+        help="a parameter of the detector, such as n_neighbors=3; may be repeated. "
+        "Parts have theirs after two underscores: embedder__stride=4. A value may be "
+        "the name of an estimator: embedder=TimmEmbedder",
+    )
+    group.add_argument(
+        "--pipeline",
+        metavar="MODULE:FUNCTION",
+        help="a function of your own, called without arguments, that returns the "
+        "estimator: in place of all other options of this group but --set",
+    )
+    group.add_argument(
+        "--preprocess",
+        action="append",
+        choices=PREPROCESSING,
+        default=[],
+        help="white balance or flattening of light, before all else; may be repeated",
+    )
+    group.add_argument(
+        "--false-alarm-rate",
+        type=rate,
+        metavar="RATE",
+        default=false_alarm_rate,
+        help="share of good images that may be flagged (%(default)s)",
+    )
+    group.add_argument(
+        "--max-patches",
+        type=count,
+        metavar="N",
+        help="patches that are kept while fitting, which bounds memory (200000)",
+    )
+    group.add_argument(
+        "--roi",
+        metavar="FILE",
+        help="mask image, bright where to look; all else is dark",
+    )
+    group.add_argument(
+        "--seed", type=int, metavar="N", default=0, help="seed (%(default)s)"
+    )
+    group.add_argument(
+        "--n-jobs",
+        type=int,
+        metavar="N",
+        help="processes that calibrate in parallel; -1 for one per core (1)",
+    )
+    add_tiles(parser)
+
+
+def add_tiles(parser):
+    """Add the options of tiles; return their group."""
+    group = parser.add_argument_group("tiles, for high-resolution images")
+    group.add_argument(
+        "--tile-size", type=count, metavar="PIXELS", help="cut images into such tiles"
+    )
+    group.add_argument(
+        "--tile-stride",
+        type=count,
+        metavar="PIXELS",
+        help="distance between tiles, at most their size (their size)",
+    )
+    group.add_argument(
+        "--tile-reduce",
+        choices=["blend", "mean", "max"],
+        help="how maps are put together where tiles overlap (blend)",
+    )
+    return group
