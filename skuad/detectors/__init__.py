@@ -10,6 +10,8 @@ from skuad.detectors._anomalib_aliases import (
 )
 from skuad.detectors._augmented import Augmented
 from skuad.detectors._openclip_patch_knn import OpenCLIPPatchKNN
+from skuad.detectors._openclip_prompt_score import OpenCLIPPromptScore
+from skuad.detectors._padim import PaDiM
 from skuad.detectors._patch import PatchDetector
 from skuad.detectors._patch_knn import PatchKNN
 from skuad.detectors._region_of_interest import RegionOfInterest
@@ -23,6 +25,8 @@ __all__ = [
     "DinomalyCheckpoint",
     "EfficientAdCheckpoint",
     "OpenCLIPPatchKNN",
+    "OpenCLIPPromptScore",
+    "PaDiM",
     "PadimCheckpoint",
     "PatchDetector",
     "PatchKNN",

@@ -46,6 +46,7 @@ def instances() -> dict[str, list]:
     from skuad.calibration import ConformalDetector, DriftMonitor
     from skuad.detectors import (
         Augmented,
+        PaDiM,
         PatchDetector,
         PatchKNN,
         RegionOfInterest,
@@ -89,6 +90,7 @@ def instances() -> dict[str, list]:
         "MaxRGB": [MaxRGB()],
         "MotionBlur": [augmentation.MotionBlur(angle=(0, 180))],
         "NearestNeighborDetector": [NearestNeighborDetector()],
+        "PaDiM": [PaDiM(**rate)],
         "PatchDetector": [
             PatchDetector(**rate),
             PatchDetector(estimator=IsolationForest(n_estimators=5), **rate),

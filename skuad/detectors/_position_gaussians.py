@@ -1,0 +1,183 @@
+"""A Gaussian for every position of a patch grid: moments, distances, held-out ones.
+
+Positions are independent of each other. All functions work on blocks of positions, so
+that temporary arrays stay small beside the second moments themselves.
+"""
+
+import numpy as np
+
+# Values of a temporary array of float64, about 32 MB.
+_BLOCK = 2**22
+
+
+class PositionMoments:
+    """Count, mean and scatter matrix at every position, from batches of images.
+
+    Sums are kept in float64 and taken from the first image, so that a mean far from
+    zero costs no digits. Memory is that of ``n_positions * n_features ** 2`` float64
+    values, however many images there are.
+
+    Parameters
+    ----------
+    n_positions, n_features : int
+    """
+
+    def __init__(self, n_positions, n_features):
+        self.n_images = 0
+        self._origin = None
+        self._sum = np.zeros((n_positions, n_features))
+        self._products = np.zeros((n_positions, n_features, n_features))
+
+    def add(self, rows):
+        """Add images.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_images, n_positions, n_features)
+        """
+        if self._origin is None:
+            self._origin = rows[0].astype(np.float64)
+        self.n_images += len(rows)
+        for block in blocks(self._products.shape, len(rows)):
+            centred = _by_position(rows, block) - self._origin[block, None]
+            self._sum[block] += centred.sum(axis=1)
+            self._products[block] += centred.mT @ centred
+
+    def result(self):
+        """Return mean (n_positions, n_features) and scatter matrices, once.
+
+        The scatter matrix of a position is the sum of the outer products of what
+        deviates from the mean. The sums are given up.
+        """
+        mean, scatter = self._sum / self.n_images, self._products
+        for block in blocks(scatter.shape):
+            scatter[block] -= self.n_images * _outer(mean[block], mean[block])
+        mean += self._origin
+        del self._sum, self._products
+        return mean, scatter
+
+
+def whitening_matrices(scatter, n_images, reg_covar):
+    """Matrices that turn Mahalanobis distances into lengths.
+
+    The covariance of a position is its scatter matrix over ``n_images - 1``, plus
+    `reg_covar` on the diagonal.
+
+    Parameters
+    ----------
+    scatter : ndarray of float64 of shape (n_positions, n_features, n_features)
+    n_images : int
+        Number of images that the scatter matrices are of.
+    reg_covar : float
+        Added to each variance.
+
+    Returns
+    -------
+    whitening : ndarray of float32 of shape (n_positions, n_features, n_features)
+        Lower triangular: ``W.T @ W`` is the inverse of the covariance.
+    """
+    whitening = np.empty(scatter.shape, np.float32)
+    for block in blocks(scatter.shape):
+        covariance = regularized(scatter[block], n_images, reg_covar)
+        covariance /= _degrees(n_images)
+        whitening[block] = np.linalg.inv(np.linalg.cholesky(covariance))
+    return whitening
+
+
+def mahalanobis_distances(rows, mean, whitening):
+    """Distance of the patches of one image from the Gaussians of their positions.
+
+    Parameters
+    ----------
+    rows, mean : ndarray of float32 of shape (n_positions, n_features)
+    whitening : ndarray of float32 of shape (n_positions, n_features, n_features)
+        See `whitening_matrices`.
+
+    Returns
+    -------
+    distances : ndarray of float32 of shape (n_positions,)
+    """
+    return np.linalg.norm(np.matmul(whitening, (rows - mean)[:, :, None]), axis=(1, 2))
+
+
+def regularized(scatter, n_images, reg_covar):
+    """Scatter matrices of `n_images` with the covariance's addition to the diagonal."""
+    added = _degrees(n_images) * reg_covar
+    return scatter + added * np.eye(scatter.shape[-1])
+
+
+def inverse_scatter(scatter, n_images, reg_covar):
+    """Inverse of `regularized`, block by block."""
+    inverse = np.empty_like(scatter)
+    for block in blocks(scatter.shape):
+        inverse[block] = np.linalg.inv(regularized(scatter[block], n_images, reg_covar))
+    return inverse
+
+
+def held_out_distances(rows, mean, scatter, n_images, reg_covar, *, inverse=None):
+    """Distances of images from Gaussians that were fitted without them.
+
+    With deviations U of g images from the mean of all n, the scatter matrix without them
+    is ``S - U (I + 1 1' / (n - g)) U'`` and their deviations from the mean without them
+    ``U (I + 1 1' / (n - g))``. By the identity of Sherman, Morrison and Woodbury the
+    distances then follow from the g x g matrix ``U' A U`` alone, where A is the inverse
+    of S, regularised as for n - g images: one inverse serves for all folds of a size.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_held_out, n_positions, n_features)
+        All images that are held out together.
+    mean : ndarray of float64 of shape (n_positions, n_features)
+    scatter : ndarray of float64 of shape (n_positions, n_features, n_features)
+        Moments of all images, those held out among them.
+    n_images : int
+        Number of all images.
+    reg_covar : float
+        Added to each variance.
+    inverse : ndarray of float64 of shape (n_positions, n_features, n_features)
+        ``inverse_scatter(scatter, n_images - n_held_out, reg_covar)``. None where more
+        images are held out than there are features: inverting anew is then faster.
+
+    Returns
+    -------
+    distances : ndarray of float32 of shape (n_held_out, n_positions)
+    """
+    n_left = n_images - len(rows)
+    gain = np.eye(len(rows)) + 1 / n_left
+    distances = np.empty(rows.shape[:2], np.float32)
+    for block in blocks(scatter.shape, len(rows)):
+        deviations = _by_position(rows, block) - mean[block, None]
+        if inverse is None:
+            kept = scatter[block] - deviations.mT @ (gain @ deviations)
+            kept = regularized(kept, n_left, reg_covar)
+            shifted = gain @ deviations
+            squared = np.sum(shifted * np.linalg.solve(kept, shifted.mT).mT, axis=2)
+        else:
+            products = deviations @ inverse[block] @ deviations.mT
+            # Q (I - G Q)^-1, which is symmetric, between the columns of G.
+            inner = np.linalg.solve(np.eye(len(rows)) - products @ gain, products)
+            squared = np.sum((gain @ inner) * gain, axis=2)
+        squared = np.maximum(squared, 0) * _degrees(n_left)
+        distances[:, block] = np.sqrt(squared).T
+    return distances
+
+
+def blocks(shape, n_rows=1):
+    """Slices of positions whose temporary arrays stay small."""
+    n_positions, n_features, _ = shape
+    size = max(1, _BLOCK // max(n_features, n_rows) ** 2)
+    return [slice(i, i + size) for i in range(0, n_positions, size)]
+
+
+def _by_position(rows, block):
+    """Rows (n_images, n_positions, n_features) of a block, the positions first."""
+    return rows[:, block].swapaxes(0, 1).astype(np.float64)
+
+
+def _degrees(n_images):
+    """Degrees of freedom; one image has no scatter, and any number will do."""
+    return max(1, n_images - 1)
+
+
+def _outer(first, second):
+    return first[:, :, None] * second[:, None, :]
