@@ -144,7 +144,12 @@ def held_out_rates(detector, seed, *, n_repetitions, n_calibration, n_test):
 
 
 def measure_rates(
-    n_repetitions, names, n_calibration=299, n_test=10_000, per_detector=20
+    n_repetitions,
+    names,
+    first_seed=0,
+    n_calibration=299,
+    n_test=10_000,
+    per_detector=20,
 ):
     print(
         f"{'detector':11}{'guarantee':22}{'asked':>6}{'expected':>10}{'seen':>9}",
@@ -154,7 +159,10 @@ def measure_rates(
     bounds = folded_bounds()
     for name in names:
         seen = np.array(
-            [folded_rates(detectors(s)[name], s) for s in range(n_repetitions)]
+            [
+                folded_rates(detectors(seed)[name], seed)
+                for seed in range(first_seed, first_seed + n_repetitions)
+            ]
         )
         for j, rate in enumerate(RATES):
             expected = np.floor(rate * 100 + 1e-9) / 100
@@ -162,7 +170,7 @@ def measure_rates(
         parts = [
             held_out_rates(
                 detectors(seed)[name],
-                1000 + seed,
+                1000 + first_seed + seed,
                 n_repetitions=per_detector,
                 n_calibration=n_calibration,
                 n_test=n_test,
@@ -262,6 +270,7 @@ def main(arguments=None):
     parser.add_argument("what", choices=["rates", "defects", "elpv"])
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--patch-knn", action="store_true", help="slower")
+    parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore", CalibrationWarning)
     cv2.setNumThreads(1)
@@ -272,7 +281,7 @@ def main(arguments=None):
             names = (
                 ["PatchKNN"] if options.patch_knn else ["plain", "pipelined", "tiled"]
             )
-            measure_rates(options.repetitions, names)
+            measure_rates(options.repetitions, names, options.first_seed)
         elif options.what == "defects":
             measure_rules(planted_sets(), knn)
         else:

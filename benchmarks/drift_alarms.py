@@ -10,7 +10,8 @@ the bound is compared with their mean, given the standard error between runs.
 
 Drift: `PatchKNN` is fitted on rendered images, 80 more are the calibration, and the
 monitor has its default threshold, 1000. After 0, 100 or 1000 further images the gain of
-the camera rises by 5 %; the delay is the number of images from there to the alarm.
+the camera rises or falls by 5 %; the delay is the number of images from there to the
+alarm. A second monitor is given the mean gray level of each image as its score.
 """
 
 import argparse
@@ -62,25 +63,34 @@ def with_gain(images, gain):
 
 def delays(gain=1.05, n_runs=20, n_after=1000):
     for n_before in (0, 100, 1000):
-        found = []
+        found = {}
         for seed in range(n_runs):
             train, line = good_images(seed, 30, 80 + n_before + n_after)
             detector = PatchKNN(coreset="random", calibration=None, random_state=seed)
             detector.fit(train)
             line[80 + n_before :] = with_gain(line[80 + n_before :], gain)
-            scores = detector.score_samples(line)
-            monitor = DriftMonitor(random_state=seed).fit_scores(scores[:80])
-            if monitor.update(scores[80 : 80 + n_before]).any():
-                print(f"false alarm in run {seed}")
-            alarm = monitor.update(scores[80 + n_before :])
-            found.append(alarm.argmax() + 1 if alarm.any() else np.inf)
-        low, middle, high = np.quantile(found, (0.1, 0.5, 0.9), method="nearest")
-        print(
-            f"gain x {gain} after {n_before} images: {np.isfinite(found).sum()} of "
-            f"{n_runs} runs alarm within {n_after}; delay {middle:.0f} images (median), "
-            f"{low:.0f} to {high:.0f} (10th to 90th percentile)",
-            flush=True,
-        )
+            for name, scores in (
+                ("scores", detector.score_samples(line)),
+                ("gray level", line.mean(axis=(1, 2, 3))),
+            ):
+                monitor = DriftMonitor(random_state=seed).fit_scores(scores[:80])
+                if monitor.update(scores[80 : 80 + n_before]).any():
+                    print(f"false alarm in run {seed}")
+                alarm = monitor.update(scores[80 + n_before :])
+                delay = alarm.argmax() + 1 if alarm.any() else np.inf
+                found.setdefault(name, []).append(delay)
+        for name, values in found.items():
+            report(name, gain, n_before, n_after, values)
+
+
+def report(name, gain, n_before, n_after, values):
+    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), method="nearest")
+    print(
+        f"{name}, gain x {gain} after {n_before} images: {np.isfinite(values).sum()} of "
+        f"{len(values)} runs alarm within {n_after}; delay {middle:.0f} images (median), "
+        f"{low:.0f} to {high:.0f} (10th to 90th percentile)",
+        flush=True,
+    )
 
 
 def main(arguments=None):
