@@ -5,5 +5,11 @@ from skuad.utils._thresholds import (
     false_alarm_offset,
     images_needed,
 )
+from skuad.utils.discovery import trusted_types
 
-__all__ = ["CalibrationWarning", "false_alarm_offset", "images_needed"]
+__all__ = [
+    "CalibrationWarning",
+    "false_alarm_offset",
+    "images_needed",
+    "trusted_types",
+]

@@ -20,8 +20,8 @@ def all_estimators() -> list[tuple[str, type]]:
     Examples
     --------
     >>> from skuad.utils.discovery import all_estimators
-    >>> [name for name, _ in all_estimators() if name.startswith("Patch")]
-    ['PatchDetector', 'PatchKNN']
+    >>> [name for name, _ in all_estimators() if name.startswith("Gray")]
+    ['GrayWorld']
     """
     found = {}
     for module in public_modules():
@@ -41,3 +41,29 @@ def public_modules() -> list:
         for info in pkgutil.iter_modules(skuad.__path__)
         if not info.name.startswith("_") and info.name not in _NOT_SEARCHED
     ]
+
+
+def trusted_types() -> list[str]:
+    """List the types of skuad that a saved estimator may hold.
+
+    They are what `skops.io.load` wants as `trusted`; whatever else a file holds is then
+    refused, and named.
+
+    Returns
+    -------
+    names : list of str
+        Full names of all estimators of skuad, those inside others included.
+
+    Examples
+    --------
+    >>> from skuad.utils import trusted_types
+    >>> "skuad.detectors._patch_knn.PatchKNN" in trusted_types()
+    True
+    """
+    public_modules()
+    found, waiting = set(), [BaseEstimator]
+    while waiting:
+        kinds = waiting.pop().__subclasses__()
+        waiting += kinds
+        found |= {f"{kind.__module__}.{kind.__qualname__}" for kind in kinds}
+    return sorted(name for name in found if name.startswith("skuad."))

@@ -15,6 +15,7 @@ from skuad.weights._holder import (
     relocate_weights,
 )
 from skuad.weights._packages import PACKAGES, WeightsPackage
+from skuad.weights._store import WeightsRecord, add_weights, list_weights
 
 __all__ = [
     "PACKAGES",
@@ -22,8 +23,11 @@ __all__ = [
     "WeightsHolder",
     "WeightsNotFoundError",
     "WeightsPackage",
+    "WeightsRecord",
+    "add_weights",
     "check_weights",
     "find_weights",
+    "list_weights",
     "relocate_weights",
     "weights_folders",
 ]

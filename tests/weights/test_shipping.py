@@ -1,0 +1,169 @@
+"""A fitted pipeline is copied to another machine, with its weights or without."""
+
+import io
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from sklearn.pipeline import make_pipeline
+
+from skuad.detectors import PatchKNN, Tiled
+from skuad.feature_extraction import TimmEmbedder
+from skuad.preprocessing import GrayWorld
+from skuad.utils import trusted_types
+from skuad.utils._testing import make_images, tiny_timm_weights
+from skuad.utils._torch import forget_networks
+from skuad.weights import (
+    WeightsChangedError,
+    WeightsNotFoundError,
+    check_weights,
+    relocate_weights,
+)
+
+IMAGES = make_images(8, size=(64, 64))
+NEW = make_images(3, size=(64, 64), seed=7)
+
+#: Runs in a new process that has no network: any socket is an error.
+_ELSEWHERE = """
+import socket, sys
+
+def refuse(*args, **kwargs):
+    raise AssertionError("a connection was tried")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import joblib, numpy
+estimator = joblib.load(sys.argv[1])
+new = numpy.load(sys.argv[2])
+numpy.savez(sys.argv[3], maps=estimator.transform(new), scores=estimator.score_samples(new))
+"""
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Return a file of weights of one's own, which may be moved and broken."""
+    return str(shutil.copy(tiny_timm_weights("test_vit"), tmp_path / "net.pth"))
+
+
+def _pipeline(weights, **params):
+    embedder = TimmEmbedder("test_vit", weights=weights, dtype="float32", **params)
+    detector = PatchKNN(embedder, coreset="random", random_state=0)
+    return make_pipeline(
+        GrayWorld(), Tiled(detector, tile=48, false_alarm_rate=0.2)
+    ).fit(IMAGES)
+
+
+def _run_elsewhere(estimator, folder):
+    joblib.dump(estimator, folder / "line.joblib")
+    np.save(folder / "new.npy", NEW)
+    files = [str(folder / name) for name in ("line.joblib", "new.npy", "out.npz")]
+    subprocess.run([sys.executable, "-c", _ELSEWHERE, *files], check=True)
+    return np.load(folder / "out.npz")
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["weights apart", "stored"])
+def test_equal_bits_in_a_new_process_without_network(weights, tmp_path, store):
+    estimator = _pipeline(weights, store_weights=store)
+    expected = estimator.transform(NEW), estimator.score_samples(NEW)
+    if store:
+        (tmp_path / "net.pth").unlink()
+    found = _run_elsewhere(estimator, tmp_path)
+    np.testing.assert_array_equal(found["maps"], expected[0])
+    np.testing.assert_array_equal(found["scores"], expected[1])
+
+
+def test_a_file_holds_the_network_on_demand_only(weights):
+    size = os.path.getsize(weights)
+    without = len(pickle.dumps(_pipeline(weights)))
+    stored = len(pickle.dumps(_pipeline(weights, store_weights=True)))
+    assert without < size / 2
+    assert size < stored - without < size * 1.1
+
+
+def test_loading_touches_no_weights(weights, tmp_path):
+    content = pickle.dumps(_pipeline(weights))
+    (tmp_path / "net.pth").unlink()
+    pickle.loads(content)
+
+
+def _moved(weights, tmp_path, content=None):
+    """Return a loaded pipeline, in a process that has not seen its weights."""
+    estimator = pickle.loads(pickle.dumps(_pipeline(weights)))
+    shutil.move(weights, tmp_path / "moved.pth")
+    if content is not None:
+        (tmp_path / "net.pth").write_bytes(content)
+    forget_networks()
+    return estimator
+
+
+def test_missing_weights_are_named_with_what_helps(weights, tmp_path):
+    estimator = _moved(weights, tmp_path)
+    with pytest.raises(WeightsNotFoundError, match="relocate_weights") as caught:
+        estimator.predict(NEW)
+    sha256 = next(
+        iter(
+            check_weights(relocate_weights(estimator, tmp_path / "moved.pth")).values()
+        )
+    )
+    assert sha256 in str(caught.value)
+    assert str(weights) in str(caught.value)
+
+
+def test_relocated_weights_give_the_same(weights, tmp_path):
+    expected = _pipeline(weights).transform(NEW)
+    estimator = _moved(weights, tmp_path)
+    relocate_weights(estimator, tmp_path / "moved.pth")
+    np.testing.assert_array_equal(estimator.transform(NEW), expected)
+
+
+def test_other_weights_are_refused(weights, tmp_path):
+    estimator = _moved(weights, tmp_path, content=b"something else")
+    with pytest.raises(WeightsChangedError, match=r"not the file .* was fitted with"):
+        estimator.predict(NEW)
+    with pytest.raises(WeightsChangedError, match="expected"):
+        check_weights(estimator)
+    with pytest.raises(WeightsChangedError, match="is expected"):
+        relocate_weights(estimator, tmp_path / "net.pth")
+
+
+def test_weights_are_read_from_memory_where_the_network_is_loaded(weights, tmp_path):
+    """A copy that is made while a service runs shares the network."""
+    estimator = _pipeline(weights)
+    content = pickle.dumps(estimator)
+    embedder = pickle.loads(content)[-1].detector_.embedder_
+    assert embedder._network()[0] is estimator[-1].detector_.embedder_._network()[0]
+
+
+def test_skops_loads_it_with_only_the_types_of_skuad_trusted(weights):
+    estimator = _pipeline(weights, store_weights=True)
+    content = skops.io.dumps(estimator)
+    untrusted = skops.io.get_untrusted_types(data=content)
+    assert untrusted
+    assert set(untrusted) <= set(trusted_types())
+    back = skops.io.loads(content, trusted=trusted_types())
+    np.testing.assert_array_equal(back.transform(NEW), estimator.transform(NEW))
+
+
+def test_trusted_types_are_estimators_only():
+    from importlib import import_module
+
+    from sklearn.base import BaseEstimator
+
+    for name in trusted_types():
+        module, _, kind = name.rpartition(".")
+        assert module.startswith("skuad.")
+        assert issubclass(getattr(import_module(module), kind), BaseEstimator)
+
+
+def test_skops_refuses_what_is_not_trusted():
+    class Stranger(PatchKNN):
+        """A class that runs code of its own."""
+
+    Stranger.__module__ = "stranger"
+    with pytest.raises(Exception, match=r"stranger\.Stranger|Stranger"):
+        skops.io.load(io.BytesIO(skops.io.dumps(Stranger())), trusted=trusted_types())
