@@ -59,6 +59,7 @@ def build_parser() -> Parser:
     _add_report(add("report", "write results as one HTML file", _texts.REPORT))
     _add_datasets(add("datasets", "list data sets, check a folder", _texts.DATASETS))
     _add_detectors(add("detectors", "list detectors, parameters", _texts.DETECTORS))
+    _add_weights(add("weights", "weights of networks on this machine", _texts.WEIGHTS))
     add("doctor", "say what is installed, and what is wrong with it", _texts.DOCTOR)
     _add_completion(add("completion", "completion in your shell", _texts.COMPLETION))
     return parser
@@ -246,6 +247,20 @@ def _add_datasets(parser):
 
 def _add_detectors(parser):
     parser.add_argument("name", nargs="?", metavar="NAME", help="a detector")
+
+
+def _add_weights(parser):
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["list", "check", "add"],
+        default="list",
+        help="list them, read them and compare their SHA-256, or add a file (list)",
+    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="with add: the file")
+    parser.add_argument("--name", help="with add: the name to find it by (the file's)")
+    parser.add_argument("--sha256", metavar="HEX", help="with add: the publisher's")
+    parser.add_argument("--licence", metavar="TEXT", help="with add: for the record")
 
 
 def _add_completion(parser):

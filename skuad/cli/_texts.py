@@ -134,3 +134,15 @@ Print a script that completes commands and options in your shell.
   source <(skuad completion bash)        in ~/.bashrc
   source <(skuad completion zsh)         in ~/.zshrc, after compinit
 """
+
+WEIGHTS = """\
+Files of network weights on this machine. Nothing is ever downloaded: fetch a file where
+there is a network, and add it here under the name of its model.
+
+  skuad weights list
+  skuad weights check                       read them all, compare their SHA-256
+  skuad weights add net.safetensors --name resnet18 --sha256 5c10... --licence MIT
+
+They lie in the folders of SKUAD_WEIGHTS, or else in the user's cache folder, with a note
+of SHA-256 and licence beside each. check exits with 1 if a file has changed.
+"""
