@@ -216,6 +216,20 @@ def test_groups_are_held_out_together_and_count_once():
     assert alone.offset_ == np.sort(scores)[1]
 
 
+def test_p_values_with_groups_average_within_each():
+    groups = np.repeat(np.arange(6), [1, 1, 1, 1, 1, 19])
+    fitted = Brightness().fit(IMAGES)
+    conformal = ConformalDetector(fitted, cv="prefit", false_alarm_rate=0.3)
+    conformal.fit(IMAGES, groups=groups)
+    scores = fitted.score_samples(IMAGES)
+    for score, p_value in zip(
+        fitted.score_samples(NEW), conformal.p_values(NEW), strict=True
+    ):
+        shares = [(scores[groups == lot] <= score).mean() for lot in range(6)]
+        assert p_value == pytest.approx((1 + sum(shares)) / 7)
+        assert (p_value <= 0.3) == (score < conformal.offset_)
+
+
 def test_high_probability_draws_one_image_of_each_group():
     groups = np.repeat(np.arange(12), 2)
     fitted = Brightness().fit(IMAGES)
