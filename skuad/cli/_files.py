@@ -1,5 +1,6 @@
 """Files that go into a command and come out of it."""
 
+import errno
 import glob
 import json
 import os
@@ -162,11 +163,15 @@ class JsonLines:
     ----------
     path : str
         Where; what was there is replaced.
+    begin_with : list of dict, default=()
+        Records that it begins with, written in one step.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, begin_with=()):
         self.path = path
-        self._file = open(path, "wb", buffering=0)
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            file.writelines(map(_json_line, begin_with))
+        self._file = open(path, "ab", buffering=0)
 
     def __enter__(self):
         return self
@@ -175,8 +180,19 @@ class JsonLines:
         self._file.close()
 
     def write(self, record: dict):
-        """Write one record."""
-        self._file.write((json.dumps(plain(record)) + "\n").encode())
+        """Write one record; if the disk is full, none of it stays."""
+        line, end = _json_line(record), self._file.seek(0, os.SEEK_END)
+        try:
+            written = self._file.write(line)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        except OSError:
+            self._file.truncate(end)
+            raise
+
+
+def _json_line(record):
+    return (json.dumps(plain(record)) + "\n").encode()
 
 
 def write_json(path, content: dict):

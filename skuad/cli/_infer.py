@@ -2,61 +2,97 @@
 
 import os
 
-import numpy as np
-
 from skuad.base import detect
 from skuad.cli._console import Failure
-from skuad.cli._files import (
-    JsonLines,
-    list_images,
-    make_folder,
-    output_names,
-    write_array,
-)
+from skuad.cli._files import JsonLines, list_images, make_folder, output_names
+from skuad.cli._job import Job
 from skuad.cli._model import final_step, load_estimator, override_tiles
-from skuad.cli._pictures import Pictures
-from skuad.cli._stream import decide, detect_each
+from skuad.cli._parallel import run_in_parallel
+from skuad.cli._predictions import Summary, done_before, write_csv
+from skuad.cli._watch import stopped_by_signals, watch
 from skuad.inference import threshold_of
 from skuad.utils import false_alarm_offset
-
-# Images with the highest scores that are named on the terminal.
-_NAMED = 5
 
 
 def run(args, console) -> int:
     """Run the command; return its exit code."""
+    _check_arguments(args)
+    estimator = override_tiles(load_estimator(args.model), args, console)
+    paths = [] if args.watch else _images(args)
+    make_folder(args.out)
+    threshold = threshold_of(estimator)
+    if args.calibrate:
+        threshold = _calibrated(estimator, args, console)
+    job = Job(
+        estimator,
+        threshold,
+        out=os.path.abspath(args.out),
+        overlays=not args.no_overlays,
+        map_format=args.map_format if args.maps else None,
+        verbose=console.verbose,
+    )
+    predictions = os.path.join(args.out, "predictions.jsonl")
+    before = done_before(predictions, threshold) if args.resume else []
+    summary = Summary(threshold)
+    for record in before:
+        summary.add(record)
+    try:
+        with JsonLines(predictions, begin_with=before) as lines:
+            done = {os.path.abspath(record["path"]) for record in before}
+            look = _watch if args.watch else _look
+            for record in look(job, paths, done, args, console):
+                summary.add(record)
+                # Last, so that a line stands for an image that is done.
+                lines.write(record)
+    except KeyboardInterrupt as stop:
+        stop.args = (f"what is done is in {predictions}: go on with --resume",)
+        raise
+    if args.csv:
+        write_csv(os.path.join(args.out, "predictions.csv"), predictions)
+    places = [("predictions", predictions)]
+    if args.csv:
+        places.append(("table", os.path.join(args.out, "predictions.csv")))
+    if summary.n_done:
+        wanted = {"overlays": not args.no_overlays, "maps": args.maps}
+        places += [
+            (name, os.path.join(args.out, name) + os.sep)
+            for name, is_wanted in wanted.items()
+            if is_wanted
+        ]
+    summary.report(console, n_before=len(before))
+    console.facts(places)
+    console.give({**summary.results(), **dict(places)})
+    return 1 if summary.n_failed else 0
+
+
+def _check_arguments(args):
     if args.false_alarm_rate is not None and not args.calibrate:
         raise Failure(
             "--false-alarm-rate needs --calibrate GOOD_IMAGES: without them the "
             "threshold is the file's"
         )
-    estimator = override_tiles(load_estimator(args.model), args, console)
+    if args.scheduler is not None and args.backend != "dask":
+        raise Failure("--scheduler needs --backend dask")
+    if args.watch and (args.jobs is not None or args.backend is not None):
+        raise Failure(
+            "--watch takes images as they come: leave --jobs and --backend out"
+        )
+    for folder in args.images if args.watch else ():
+        if not os.path.isdir(folder):
+            raise Failure(f"--watch takes folders, and there is no folder {folder!r}")
+
+
+def _images(args):
+    """List the images, without those that an earlier run has written."""
+    own = tuple(
+        os.path.join(os.path.abspath(args.out), name) + os.sep
+        for name in ("overlays", "maps")
+    )
     paths = list_images(args.images, recursive=args.recursive)
-    make_folder(args.out)
-    threshold = threshold_of(estimator)
-    if args.calibrate:
-        threshold = _calibrated(estimator, args, console)
-    outputs = _Outputs(args, paths, threshold)
-    try:
-        with (
-            JsonLines(os.path.join(args.out, "predictions.jsonl")) as predictions,
-            console.progress(total=len(paths), what="detecting") as progress,
-        ):
-            for detection in detect_each(estimator, paths, console):
-                if detection.error is None:
-                    outputs.write(detection)
-                else:
-                    progress.clear()
-                    console.tell(f"error: {detection.path}: {detection.error}")
-                    outputs.n_failed += 1
-                # Last, so that a line stands for an image that is done.
-                predictions.write(detection.record(threshold))
-                progress.update()
-    except KeyboardInterrupt as stop:
-        stop.args = (f"what is done is in {predictions.path}",)
-        raise
-    outputs.report(predictions.path, console)
-    return 1 if outputs.n_failed else 0
+    paths = [path for path in paths if not os.path.abspath(path).startswith(own)]
+    if not paths:
+        raise Failure(f"there are no images but those that are in {args.out!r} already")
+    return paths
 
 
 def _calibrated(estimator, args, console) -> float:
@@ -71,54 +107,48 @@ def _calibrated(estimator, args, console) -> float:
     return -false_alarm_offset(scores, rate)
 
 
-class _Outputs:
-    """Maps and pictures of images as asked for, and what there is to say of them."""
+def _look(job, paths, done, args, console):
+    """Yield the records of images, in their order."""
+    items = [
+        (path, name)
+        for path, name in zip(paths, output_names(paths), strict=True)
+        if os.path.abspath(path) not in done
+    ]
+    if args.jobs in (None, 1) and args.backend is None:
+        records = job.run(items)
+    else:
+        records = run_in_parallel(
+            job,
+            items,
+            n_jobs=args.jobs,
+            backend=args.backend or "loky",
+            scheduler=args.scheduler,
+        )
+    with console.progress(total=len(items), what="detecting") as progress:
+        for record in records:
+            if "error" in record:
+                progress.clear()
+                console.tell(f"error: {record['path']}: {record['error']}")
+            yield record
+            progress.update()
 
-    def __init__(self, args, paths, threshold):
-        self._names = output_names(paths)
-        self._threshold = threshold
-        self._maps = os.path.join(args.out, "maps") if args.maps else None
-        self._pictures = None
-        if not args.no_overlays:
-            self._pictures = Pictures(os.path.join(args.out, "overlays"), threshold)
-        self._highest = []
-        self.n_done = self.n_flagged = self.n_failed = 0
 
-    def write(self, detection):
-        """Write what belongs to an image that did not fail."""
-        name = self._names[detection.index]
-        if self._maps is not None:
-            path = os.path.join(self._maps, f"{name}.npy")
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_array(path, detection.anomaly_map.astype(np.float32, copy=False))
-        if self._pictures is not None:
-            self._pictures.write(name, detection)
-        self.n_done += 1
-        self.n_flagged += decide(detection.score, self._threshold) == "anomalous"
-        self._highest.append((-detection.score, detection.path))
-        self._highest = sorted(self._highest)[:_NAMED]
-
-    def report(self, predictions, console):
-        """Say what was found, and where it is."""
-        if self._threshold is None:
-            console.say(f"{self.n_done} images scored; no threshold, so no decisions")
-        else:
-            console.say(
-                f"{self.n_flagged} of {self.n_done} images are anomalous "
-                f"(score above {self._threshold:.4g})"
-            )
-        for score, path in self._highest:
-            decision = decide(-score, self._threshold) or ""
-            console.say(f"  {-score:8.4g}  {decision:9}  {path}")
-        if self.n_done > len(self._highest):
-            console.say(
-                f"  ... and {self.n_done - len(self._highest)} with lower scores"
-            )
-        if self.n_failed:
-            console.say(f"{self.n_failed} images failed")
-        places = [("predictions", predictions)]
-        if self._pictures is not None and self.n_done:
-            places.append(("overlays", self._pictures.folder + os.sep))
-        if self._maps is not None and self.n_done:
-            places.append(("maps", self._maps + os.sep))
-        console.facts(places)
+def _watch(job, paths, done, args, console):
+    """Yield the records of images as they come, until a signal."""
+    if not console.quiet:
+        console.tell(f"watching {', '.join(args.images)}; Ctrl-C ends it")
+    out = os.path.abspath(args.out)
+    with stopped_by_signals() as stopped:
+        for items in watch(
+            args.images,
+            recursive=args.recursive,
+            leave_out=[os.path.join(out, name) for name in ("overlays", "maps")],
+            done=done,
+            stopped=stopped,
+        ):
+            for record in job.run(items):
+                if "error" in record:
+                    console.tell(f"error: {record['path']}: {record['error']}")
+                else:
+                    console.say(Summary.line(record))
+                yield record

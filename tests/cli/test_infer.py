@@ -20,6 +20,7 @@ from skuad.cli._model import with_tiles
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
 from skuad.inference import threshold_of
 from skuad.io import find_images, read_image, write_image
+from skuad.postprocessing import mask_regions
 from skuad.preprocessing import GrayWorld
 from skuad.utils import false_alarm_offset
 
@@ -57,8 +58,11 @@ def test_predictions_are_those_of_the_library(run, model, test_images, tmp_path)
     assert [line["decision"] for line in lines] == decisions
     assert {line["threshold"] for line in lines} == {-detector.offset_}
     assert {tuple(line) for line in lines} == {
-        ("path", "score", "threshold", "decision")
+        ("path", "score", "threshold", "decision", "regions")
     }
+    for line, expected in zip(lines, detector.transform(paths), strict=True):
+        regions = mask_regions(expected, expected > -detector.offset_)
+        assert line["regions"] == json.loads(json.dumps(regions))
     flagged = decisions.count("anomalous")
     assert 0 < flagged < len(paths)
     assert out.startswith(f"{flagged} of {len(paths)} images are anomalous")
@@ -311,7 +315,7 @@ def test_the_output_is_checked_before_the_work(
     def never(*args, **options):
         raise AssertionError("images were scored")
 
-    monkeypatch.setattr("skuad.cli._infer.detect_each", never)
+    monkeypatch.setattr("skuad.cli._job.detect_each", never)
     monkeypatch.setattr("skuad.cli._infer.detect", never)
     (tmp_path / "file").write_bytes(b"")
     for options in ([], ["--calibrate", good]):
@@ -400,7 +404,9 @@ def test_interrupt_leaves_whole_lines(model, good, tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, "")
-    assert stderr == f"skuad: interrupted: what is done is in {predictions}\n"
+    assert stderr == (
+        f"skuad: interrupted: what is done is in {predictions}: go on with --resume\n"
+    )
     lines = read_lines(out)
     assert 0 < len(lines) < 300
     pictures = os.listdir(out / "overlays")

@@ -1,0 +1,127 @@
+"""What is done with each image: detection, its map and its picture."""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skuad.calibration import ConformalDetector
+from skuad.cli._files import write_array
+from skuad.cli._model import final_step
+from skuad.cli._pictures import Pictures
+from skuad.cli._stream import detect_each
+from skuad.io import write_image
+from skuad.postprocessing import MapDecision, clean_mask, mask_regions
+
+# Regions of an image that are written down; noise has thousands.
+_MOST_REGIONS = 50
+
+
+class Job:
+    """Detects, and writes what belongs to an image; it travels to other processes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    threshold : float or None
+    out : str
+        Absolute path of a folder that is there; it gets overlays/ and maps/.
+    overlays : bool
+    map_format : {"npy", "tiff"} or None
+        None writes no maps.
+    verbose : bool
+        Whether tracebacks of errors are printed.
+    """
+
+    def __init__(self, estimator, threshold, *, out, overlays, map_format, verbose):
+        self.estimator = estimator
+        self.threshold = threshold
+        self.maps = os.path.join(out, "maps")
+        self.map_format = map_format
+        self.verbose = verbose
+        self.pictures = None
+        if overlays:
+            self.pictures = Pictures(os.path.join(out, "overlays"), threshold)
+
+    def run(self, items):
+        """Yield a record for predictions.jsonl per image, in order.
+
+        Parameters
+        ----------
+        items : list of (path, name)
+            Image files, and the names of their outputs.
+        """
+        # Absolute, for a process that works elsewhere.
+        paths = [os.path.abspath(path) for path, _ in items]
+        console = SimpleNamespace(verbose=self.verbose)
+        for detection in detect_each(self.estimator, paths, console):
+            path, name = items[detection.index]
+            if detection.error is None:
+                self._write(name, detection)
+            record = {**detection.record(self.threshold), "path": path}
+            if detection.error is None:
+                record |= self._details(detection)
+            yield record
+
+    def _write(self, name, detection):
+        if self.map_format is not None:
+            path = os.path.join(self.maps, f"{name}.{self.map_format}")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            anomaly_map = detection.anomaly_map.astype(np.float32, copy=False)
+            write = write_array if self.map_format == "npy" else write_image
+            write(path, anomaly_map)
+        if self.pictures is not None:
+            self.pictures.write(name, detection)
+
+    def _details(self, detection):
+        details = {}
+        if hasattr(final_step(self.estimator), "p_values"):
+            (p_value,) = p_values(self.estimator, [detection.path])
+            details["p_value"] = float(p_value)
+        mask = defect_mask(self.estimator, detection.anomaly_map, self.threshold)
+        details["regions"] = None
+        if mask is not None:
+            regions = mask_regions(detection.anomaly_map, mask) if mask.any() else []
+            details["regions"] = regions[:_MOST_REGIONS]
+        return details
+
+
+def p_values(estimator, X):
+    """P-values of images, from the detector in which an estimator ends."""
+    if isinstance(estimator, Pipeline):
+        steps = estimator[:-1]
+        return p_values(estimator[-1], steps.transform(X) if len(steps) else X)
+    if hasattr(estimator, "best_estimator_"):
+        return p_values(estimator.best_estimator_, X)
+    return estimator.p_values(X)
+
+
+def defect_mask(estimator, anomaly_map, threshold):
+    """Return the pixels of defects as the detector itself would; None without threshold.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    anomaly_map : ndarray of shape (H, W)
+    threshold : float or None
+        Of image scores; detectors with one for pixels take that.
+    """
+    last = final_step(estimator)
+    if isinstance(last, ConformalDetector):
+        threshold = -last.pixel_offset_
+    elif isinstance(last, MapDecision) and last.threshold is not None:
+        threshold = last.threshold
+    if threshold is None:
+        return None
+    mask = anomaly_map > np.float64(threshold)
+    if isinstance(last, MapDecision) and mask.any():
+        return clean_mask(
+            mask,
+            min_area=last.min_area,
+            closing=last.closing,
+            fill_holes=last.fill_holes,
+        )
+    return mask

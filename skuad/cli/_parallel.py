@@ -1,0 +1,70 @@
+"""Images on many processes or machines, through joblib."""
+
+from contextlib import contextmanager
+
+from joblib import Parallel, delayed, parallel_config
+
+from skuad.cli._console import Failure
+from skuad.utils._optional import import_optional
+
+# Images that a process takes at once.
+_CHUNK = 16
+# Seconds that a scheduler may take to answer.
+_TIMEOUT = 10
+
+
+def run_in_parallel(job, items, *, n_jobs, backend, scheduler):
+    """Yield the records of a job, in the order of the items.
+
+    Parameters
+    ----------
+    job : Job
+    items : list of (path, name)
+    n_jobs : int or None
+        None for all there are.
+    backend : {"loky", "threading", "dask"}
+    scheduler : str or None
+        Address of a dask scheduler; None starts one on this machine.
+
+    Raises
+    ------
+    Failure
+        If no scheduler answers.
+    """
+    if job.threshold is None and job.pictures is not None:
+        # The first map sets the colours of all.
+        yield from job.run(items[:1])
+        items = items[1:]
+    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
+    with _engine(backend, scheduler, n_jobs, job):
+        parallel = Parallel(return_as="generator", pre_dispatch="2*n_jobs")
+        for records in parallel(delayed(_run)(job, chunk) for chunk in chunks):
+            yield from records
+
+
+def _run(job, chunk):
+    return list(job.run(chunk))
+
+
+@contextmanager
+def _engine(backend, scheduler, n_jobs, job):
+    n_jobs = -1 if n_jobs is None else n_jobs
+    if backend != "dask":
+        with parallel_config(backend=backend, n_jobs=n_jobs):
+            yield
+        return
+    distributed = import_optional("distributed", extra="dask", needed_by="dask")
+    try:
+        if scheduler is None:
+            client = distributed.Client(
+                n_workers=None if n_jobs < 0 else n_jobs,
+                threads_per_worker=1,
+                dashboard_address=None,
+            )
+        else:
+            client = distributed.Client(scheduler, timeout=_TIMEOUT)
+    except (OSError, ValueError) as error:
+        raise Failure(f"no dask scheduler answers at {scheduler!r}: {error}") from error
+    # The job goes to every worker once, not with every chunk.
+    with client, parallel_config(backend="dask", n_jobs=-1, scatter=[job]):
+        yield

@@ -1,0 +1,131 @@
+"""predictions.jsonl after the fact: what is done, what it says, and as a table."""
+
+import csv
+import json
+
+import numpy as np
+
+from skuad.cli._console import Failure
+from skuad.io import atomic_path
+
+# Images with the highest scores that are named on the terminal.
+_NAMED = 5
+
+_COLUMNS = ("path", "score", "threshold", "decision", "p_value", "n_regions", "error")
+
+
+def done_before(path, threshold) -> list[dict]:
+    """Return the records of images that an earlier run has finished.
+
+    Lines of images that failed are left out, and a last line that was cut off.
+
+    Raises
+    ------
+    Failure
+        If the lines are of something else, or of another threshold.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().split("\n")
+    except FileNotFoundError:
+        return []
+    records = {}
+    for number, line in enumerate(lines[:-1], 1):  # a whole line ends in a newline
+        try:
+            record = json.loads(line)
+            place, other = record["path"], record["threshold"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure(
+                f"{path!r}, line {number}, is not what `skuad infer` wrote: give "
+                "another folder with --out, or leave --resume out"
+            ) from error
+        if "error" in record:
+            continue
+        same = (
+            other is threshold
+            if other is None or threshold is None
+            else np.isclose(other, threshold, rtol=1e-9, atol=0)
+        )
+        if not same:
+            raise Failure(
+                f"{path!r} was written with the threshold {other}, and it is "
+                f"{threshold} now: give another folder with --out, or leave --resume out"
+            )
+        records[place] = record
+    return list(records.values())
+
+
+def write_csv(path, predictions):
+    """Write the lines of predictions.jsonl as a table, in one step."""
+    with (
+        open(predictions, encoding="utf-8") as lines,
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.DictWriter(file, _COLUMNS, restval="", extrasaction="ignore")
+        table.writeheader()
+        for line in lines:
+            record = json.loads(line)
+            regions = record.get("regions")
+            record["n_regions"] = None if regions is None else len(regions)
+            table.writerow(record)
+
+
+class Summary:
+    """Counts records, and remembers the most anomalous images.
+
+    Parameters
+    ----------
+    threshold : float or None
+    """
+
+    def __init__(self, threshold):
+        self.threshold = threshold
+        self._highest = []
+        self.n_done = self.n_flagged = self.n_failed = 0
+
+    def add(self, record):
+        """Count a record."""
+        if "error" in record:
+            self.n_failed += 1
+            return
+        self.n_done += 1
+        self.n_flagged += record["decision"] == "anomalous"
+        self._highest.append(record)
+        self._highest.sort(key=lambda record: (-record["score"], record["path"]))
+        del self._highest[_NAMED:]
+
+    @staticmethod
+    def line(record) -> str:
+        """Say what was found in an image."""
+        decision = record["decision"] or ""
+        return f"  {record['score']:8.4g}  {decision:9}  {record['path']}"
+
+    def results(self) -> dict:
+        """Return the counts, for machines."""
+        return {
+            "n_images": self.n_done + self.n_failed,
+            "n_anomalous": None if self.threshold is None else self.n_flagged,
+            "n_failed": self.n_failed,
+            "threshold": self.threshold,
+        }
+
+    def report(self, console, *, n_before=0):
+        """Say what was found."""
+        if self.threshold is None:
+            console.say(f"{self.n_done} images scored; no threshold, so no decisions")
+        else:
+            console.say(
+                f"{self.n_flagged} of {self.n_done} images are anomalous "
+                f"(score above {self.threshold:.4g})"
+            )
+        if n_before:
+            console.say(f"{n_before} of them were done before")
+        for record in self._highest:
+            console.say(self.line(record))
+        if self.n_done > len(self._highest):
+            console.say(
+                f"  ... and {self.n_done - len(self._highest)} with lower scores"
+            )
+        if self.n_failed:
+            console.say(f"{self.n_failed} images failed")

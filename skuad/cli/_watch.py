@@ -1,0 +1,145 @@
+"""A folder that a camera writes into."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+from skuad.io import find_images, read_image
+
+_POLL = 0.2
+"""Seconds between two looks at the folders."""
+_SETTLE = 0.4
+"""Seconds for which a file must not have changed."""
+_PATIENCE = 10.0
+"""Seconds after which a file that still cannot be read is given out all the same."""
+
+
+class Watcher:
+    """Finds files that are new, or written anew, and whole.
+
+    Parameters
+    ----------
+    folders : list of str
+    recursive : bool
+    leave_out : list of str
+        Absolute paths of folders that do not count.
+    done : set of str
+        Absolute paths of files that were looked at before.
+    clock : callable
+        Seconds that only grow.
+    """
+
+    def __init__(
+        self, folders, *, recursive, leave_out=(), done=(), clock=time.monotonic
+    ):
+        self.folders = folders
+        self.recursive = recursive
+        self._leave_out = tuple(folder + os.sep for folder in leave_out)
+        self._clock = clock
+        self._seen = {}  # path -> state and when it was first seen so
+        self._given = {path: _state(path) for path in done}
+        self._names = {}  # name -> path that has it
+
+    def ready(self) -> list[tuple[str, str]]:
+        """Return the (path, name of outputs) of files that can be read now."""
+        found = []
+        for folder in self.folders:
+            for path in _images_in(folder, self.recursive):
+                place, state = os.path.abspath(path), _state(path)
+                if (
+                    state is None  # it was moved away
+                    or self._given.get(place) == state
+                    or place.startswith(self._leave_out)
+                ):
+                    continue
+                if self._is_whole(path, place, state):
+                    self._given[place] = state
+                    del self._seen[place]
+                    found.append((path, self._name(path, place)))
+        return found
+
+    def _is_whole(self, path, place, state):
+        now = self._clock()
+        last, since = self._seen.get(place, (None, now))
+        if last != state:
+            self._seen[place] = state, now
+            return False
+        if now - since < _SETTLE:
+            return False
+        return now - since >= _PATIENCE or _is_readable(path)
+
+    def _name(self, path, place):
+        """Name outputs as `output_names` would, knowing no later file."""
+        folders = [os.path.abspath(folder) for folder in self.folders]
+        whole = os.path.relpath(place, os.path.commonpath(folders))
+        name = os.path.splitext(whole)[0]
+        taken = self._names.setdefault(name.casefold(), place) != place
+        return whole if taken else name
+
+
+def watch(folders, *, recursive, leave_out, done, stopped):
+    """Yield lists of (path, name of outputs) as files come, until `stopped` is set.
+
+    Parameters
+    ----------
+    folders, recursive, leave_out, done
+        See `Watcher`.
+    stopped : threading.Event
+    """
+    watcher = Watcher(folders, recursive=recursive, leave_out=leave_out, done=done)
+    while not stopped.is_set():
+        items = watcher.ready()
+        for item in items:  # one by one, so that a signal need not wait for many
+            if stopped.is_set():
+                return
+            yield [item]
+        if not items:
+            stopped.wait(_POLL)
+
+
+@contextmanager
+def stopped_by_signals():
+    """Give an event that Ctrl-C and SIGTERM set, once; a second one interrupts.
+
+    An image that is being looked at is finished first.
+    """
+    stopped = threading.Event()
+    before = {}
+
+    def stop(number, frame):
+        stopped.set()
+        signal.signal(number, before[number])
+
+    main = threading.current_thread() is threading.main_thread()  # only it may
+    for number in (signal.SIGINT, signal.SIGTERM) if main else ():
+        before[number] = signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _images_in(folder, recursive):
+    try:
+        return find_images(folder, recursive=recursive)
+    except ValueError:  # there is none yet
+        return []
+
+
+def _state(path):
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+def _is_readable(path):
+    try:
+        read_image(path)
+    except (OSError, ValueError):
+        return False
+    return True
