@@ -95,25 +95,53 @@ class NetworkEmbedder(WeightsHolder, Embedder):
 
     def _embed(self, images):
         network, key = self._network()
-        stride = network.stride(self.layers)
-        shapes = [_input_shape(image, self.image_size, stride) for image in images]
-        values = [None] * len(images)
-        for shape in dict.fromkeys(shapes):
-            numbers = [i for i, other in enumerate(shapes) if other == shape]
-            features = run_in_batches(
-                lambda batch, shape=shape: network.embed(
-                    batch,
-                    shape,
-                    layers=self.layers,
-                    average=self.average,
-                    data_range=self.data_range,
-                ),
-                [images[i] for i in numbers],
-                key=(*key, shape),
+
+        def embed(batch, shape):
+            return network.embed(
+                batch,
+                shape,
+                layers=self.layers,
+                average=self.average,
+                data_range=self.data_range,
             )
-            for i, value in zip(numbers, features, strict=True):
-                values[i] = value
-        return values
+
+        stride = network.stride(self.layers)
+        return run_by_shape(embed, images, self.image_size, stride, key=key)
+
+
+def run_by_shape(run, images, image_size, stride, *, key) -> list:
+    """Run a network on images of any sizes, those of one input size together.
+
+    Parameters
+    ----------
+    run : callable
+        From a list of images, and height and width of the input, to a list of results.
+    images : list of ndarray
+        The images.
+    image_size : None, int or pair of int
+        Size of the input: the image's own, its shorter side, or height and width.
+    stride : int
+        Both sides of the input are multiples of it.
+    key : tuple
+        Of the network; see `run_in_batches`.
+
+    Returns
+    -------
+    results : list
+        One per image.
+    """
+    shapes = [_input_shape(image, image_size, stride) for image in images]
+    results = [None] * len(images)
+    for shape in dict.fromkeys(shapes):
+        numbers = [i for i, other in enumerate(shapes) if other == shape]
+        found = run_in_batches(
+            lambda batch, shape=shape: run(batch, shape),
+            [images[i] for i in numbers],
+            key=(*key, shape),
+        )
+        for i, result in zip(numbers, found, strict=True):
+            results[i] = result
+    return results
 
 
 class PatchNetwork:
@@ -185,10 +213,8 @@ class PatchNetwork:
 
         average = self.default_average if average is None else average
         with torch.inference_mode():
-            x = torch.cat(
-                [self._as_input(image, shape, data_range) for image in images]
-            )
-            grids = [grid.float() for grid in self.grids(x.to(self.dtype), layers)]
+            x = self.prepare(images, shape, data_range)
+            grids = [grid.float() for grid in self.grids(x, layers)]
             if average > 1:
                 grids = [
                     functional.avg_pool2d(
@@ -209,6 +235,13 @@ class PatchNetwork:
             ]
             features = torch.cat(grids, 1).permute(0, 2, 3, 1).contiguous()
             return list(features.cpu().numpy())
+
+    def prepare(self, images, shape, data_range=None):
+        """Return images (H, W, C) of any sizes as one input, (B, 3, h, w)."""
+        import torch
+
+        inputs = [self._as_input(image, shape, data_range) for image in images]
+        return torch.cat(inputs).to(self.dtype)
 
     def _as_input(self, image, shape, data_range):
         """Resize without cropping, scale and normalise: (1, 3, h, w)."""

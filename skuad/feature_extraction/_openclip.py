@@ -9,7 +9,8 @@ from skuad.weights._read import load_strictly, read_state_dict
 
 _MAX_SIZES = 8
 # open_clip builds both towers at once; the one that is not wanted costs nothing.
-_NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+NO_VISION = {"image_size": 1, "patch_size": 1, "width": 64, "layers": 1}
 
 
 class OpenCLIPNetwork(PatchNetwork):
@@ -84,7 +85,7 @@ def create_tower(model):
     vision = {**model["vision_cfg"], "timm_model_pretrained": False}
     quick_gelu = model.get("quick_gelu", False)
     return open_clip.CLIP(
-        model["embed_dim"], vision, _NO_TEXT, quick_gelu=quick_gelu
+        model["embed_dim"], vision, NO_TEXT, quick_gelu=quick_gelu
     ).visual
 
 

@@ -119,10 +119,9 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
     Examples
     --------
     >>> from skuad.feature_extraction import OpenCLIPEmbedder
-    >>> OpenCLIPEmbedder("ViT-B-17").fit([[[0.0, 1.0]]])
-    Traceback (most recent call last):
-        ...
-    ValueError: open_clip has no model 'ViT-B-17': did you mean ViT-B-16 or ...
+    >>> OpenCLIPEmbedder("ViT-L-14-336", "openai", layers=[11, 17], image_size=518)
+    OpenCLIPEmbedder(image_size=518, layers=[11, 17], model_name='ViT-L-14-336',
+                     pretrained='openai')
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -156,6 +155,16 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
         self.batch_size = batch_size
         self.store_weights = store_weights
         self.memory = memory
+
+    def record_weights(self):
+        """Find the weights and record them, as `fit` does, without an image.
+
+        Returns
+        -------
+        self : estimator
+        """
+        self._hold_weights()
+        return self
 
     def _network_key(self):
         return (json.dumps(self._config(), sort_keys=True),)

@@ -14,6 +14,7 @@ NEEDS = {
     "AnomalibCheckpointDetector": "anomalib",
     "OpenCLIPEmbedder": "open_clip",
     "OpenCLIPPatchKNN": "open_clip",
+    "OpenCLIPPromptScore": "open_clip",
     "TimmEmbedder": "timm",
 }
 #: Classes that only insist on the kind of checkpoint. Their batteries are beside the
@@ -38,7 +39,6 @@ def instances() -> dict[str, list]:
     from sklearn.base import clone
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
-    from sklearn.model_selection import ShuffleSplit
     from sklearn.model_selection import ShuffleSplit
     from sklearn.pipeline import make_pipeline
 
@@ -76,7 +76,6 @@ def instances() -> dict[str, list]:
         "Compose": [augmentation.make_industrial_camera_augmenter()],
         "ConformalDetector": [ConformalDetector(inner, false_alarm_rate=0.25)],
         "DefocusBlur": [augmentation.DefocusBlur()],
-        "DriftMonitor": [DriftMonitor(inner, cv=ShuffleSplit(1, random_state=0))],
         "DriftMonitor": [
             DriftMonitor(inner, cv=ShuffleSplit(1, test_size=0.5, random_state=0))
         ],
@@ -118,20 +117,32 @@ def _openclip_instances() -> dict[str, list]:
     """Make estimators by tiny models of OpenCLIP, one image at a time."""
     if not find_spec("open_clip"):
         return {}
-    from skuad.detectors import OpenCLIPPatchKNN
+    from skuad.detectors import OpenCLIPPatchKNN, OpenCLIPPromptScore
     from skuad.feature_extraction import OpenCLIPEmbedder
     from skuad.utils._testing_openclip import tiny_openclip
 
     folder = _temporary_folder()
     tiny = {"image_size": (64, 64), "batch_size": 1}
-    vit = {**tiny_openclip("vit", folder), **tiny}
+    vit = {**tiny_openclip("vit", folder), "image_size": (32, 32), "batch_size": 1}
     return {
         "OpenCLIPEmbedder": [
             OpenCLIPEmbedder(**tiny_openclip(kind, folder), **tiny)
             for kind in ("vit", "resnet", "timm-vit")
         ],
         "OpenCLIPPatchKNN": [
-            OpenCLIPPatchKNN(**vit, coreset="random", false_alarm_rate=0.1)
+            OpenCLIPPatchKNN(**vit, layers=[1], coreset="random", false_alarm_rate=0.1)
+        ],
+        "OpenCLIPPromptScore": [
+            # To an untrained network, texts mean nothing: two by which a defect stands
+            # out.
+            OpenCLIPPromptScore(
+                **vit,
+                normal_prompts=["crack"],
+                anomalous_prompts=["bad"],
+                windows=[2],
+                pool="both",
+                false_alarm_rate=0.1,
+            )
         ],
     }
 

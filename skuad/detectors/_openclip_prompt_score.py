@@ -1,0 +1,333 @@
+"""Anomalies by what OpenCLIP makes of texts: no image is needed to fit."""
+
+from itertools import islice
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skuad.base import MapDetector
+from skuad.detectors._openclip_prompts import (
+    check_prompts,
+    prompt_ensemble,
+    text_features,
+)
+from skuad.detectors._openclip_windows import (
+    image_and_patch_features,
+    mean_over_windows,
+)
+from skuad.detectors._patches import PatchLayout
+from skuad.feature_extraction import FeatureMap, OpenCLIPEmbedder
+from skuad.feature_extraction._network import run_by_shape
+from skuad.utils._param_validation import Interval, StrOptions, _fit_context
+
+# Of the softmax over the two texts, as in WinCLIP.
+_TEMPERATURE = 0.07
+
+
+class OpenCLIPPromptScore(MapDetector):
+    """Detect anomalies by texts that describe good and anomalous objects.
+
+    Every window of an image is compared with both texts by an OpenCLIP model; the share
+    of the anomalous one, from 0 to 1, makes the map (WinCLIP [1]_). No good image is
+    needed for maps and scores: ``fit(None)`` will do. A threshold takes good images.
+
+    Parameters
+    ----------
+    model_name : str or path-like, default="ViT-B-16"
+        A model of open_clip, or a JSON file with a model's configuration.
+    pretrained : str or path-like, default="laion2b_s34b_b88k"
+        A tag of the model, a path, or a name for `skuad.weights.find_weights`; see
+        `OpenCLIPEmbedder`. Nothing is downloaded.
+    class_name : str, default="object"
+        What is to be seen, such as ``"metal nut"``, for WinCLIP's ensemble of prompts:
+        states such as "flawless" and "damaged", in templates such as "a photo of a".
+    normal_prompts, anomalous_prompts : list of str or None, default=None
+        Texts in place of the ensemble's.
+    windows : "auto", array-like of int or None, default="auto"
+        Sides of the windows, in patches; the map is the harmonic mean over the windows
+        round a patch, and over sides and the whole image. None compares the patches
+        alone, in a fraction of the time. ``"auto"`` is (2, 3) for open_clip's own
+        transformers, and None for other towers, which cannot leave tokens out.
+    image_size : None, int or pair of int, default=None
+        Size at which an image goes through the network, without cropping: the length of
+        its shorter side, or height and width, in pixels. By default the shorter side is
+        that of the images that the model was trained on: far from it, texts fit badly.
+    data_range : float or None, default=None
+        The value of a uint16 image that stands for full scale: 65535 by default, 4095
+        for a 12-bit camera.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
+    dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the image tower's weights.
+    batch_size : int, default=8
+        Number of images that go through the network at once.
+    store_weights : bool, default=False
+        Whether the fitted detector carries the weights with it.
+    pool : {"image", "both", "max", "mean"} or float in (0, 1), default="image"
+        Score of an image: that of the image as a whole; its mean with the highest value
+        of the map; or the highest value, the mean, or the mean of this share of highest
+        values of the map.
+    false_alarm_rate : float in (0, 1), default=0.01
+        Share of good images that may be flagged.
+    contamination : float in (0, 0.5] or None, default=None
+        For a polluted training set: the share of it that `predict` flags. It overrides
+        `false_alarm_rate`.
+    calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
+        None sets no threshold. Any other value takes the scores of the good images as
+        they are, since nothing is learnt from them.
+
+    Attributes
+    ----------
+    embedder_ : OpenCLIPEmbedder
+        The image tower's settings, with the path and the SHA-256 of the weights.
+    prompts_ : dict of str to list of str
+        The texts, by ``"normal"`` and ``"anomalous"``.
+    text_features_ : ndarray of float32 of shape (2, d)
+        Of unit length: normal and anomalous.
+    offset_ : float
+        Threshold: an image whose ``score_samples`` is below it is anomalous. NaN after
+        ``fit(None)``.
+
+    See Also
+    --------
+    OpenCLIPPatchKNN : With good images, by far the better detector.
+
+    References
+    ----------
+    .. [1] J. Jeong et al., "WinCLIP: Zero-/Few-Shot Anomaly Classification and
+       Segmentation", CVPR 2023, https://arxiv.org/abs/2303.14814
+    .. [2] Y. Li et al., "A Closer Look at the Explainability of Contrastive
+       Language-Image Pre-training" (CLIP Surgery), Pattern Recognition 2025,
+       https://arxiv.org/abs/2304.05653; the values that attend to values.
+
+    Examples
+    --------
+    >>> from skuad.detectors import OpenCLIPPromptScore
+    >>> OpenCLIPPromptScore(class_name="hazelnut")
+    OpenCLIPPromptScore(class_name='hazelnut')
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        name: OpenCLIPEmbedder._parameter_constraints[name]
+        for name in (
+            "model_name",
+            "pretrained",
+            "image_size",
+            "data_range",
+            "device",
+            "dtype",
+            "batch_size",
+            "store_weights",
+        )
+    } | {
+        "class_name": [str],
+        "normal_prompts": ["array-like", None],
+        "anomalous_prompts": ["array-like", None],
+        "windows": [StrOptions({"auto"}), "array-like", None],
+        "pool": [
+            StrOptions({"image", "both", "max", "mean"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        **MapDetector._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        model_name="ViT-B-16",
+        pretrained="laion2b_s34b_b88k",
+        *,
+        class_name="object",
+        normal_prompts=None,
+        anomalous_prompts=None,
+        windows="auto",
+        image_size=None,
+        data_range=None,
+        device="auto",
+        dtype="auto",
+        batch_size=8,
+        store_weights=False,
+        pool="image",
+        false_alarm_rate=0.01,
+        contamination=None,
+        calibration="auto",
+    ):
+        self.model_name = model_name
+        self.pretrained = pretrained
+        self.class_name = class_name
+        self.normal_prompts = normal_prompts
+        self.anomalous_prompts = anomalous_prompts
+        self.windows = windows
+        self.image_size = image_size
+        self.data_range = data_range
+        self.device = device
+        self.dtype = dtype
+        self.batch_size = batch_size
+        self.store_weights = store_weights
+        self.pool = pool
+        self.false_alarm_rate = false_alarm_rate
+        self.contamination = contamination
+        self.calibration = calibration
+
+    def fit(self, X=None, y=None, *, groups=None):
+        """Encode the texts, and set the threshold if there are images.
+
+        Parameters
+        ----------
+        X : images or None, default=None
+            Good images for the threshold; see `skuad.base.validate_images`.
+        y : None, array-like of {1, -1} or masks, default=None
+            Images that it marks as anomalous are left out.
+        groups : array-like of shape (n_images,), default=None
+            Ignored: nothing is learnt from the images.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return self._fit_texts() if X is None else super().fit(X, y, groups=groups)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit_texts(self):
+        for name in ("n_channels_in_", "image_dtype_", "n_features_in_"):
+            self.__dict__.pop(name, None)
+        self._fit_images(None)
+        self.offset_ = np.nan
+        return self
+
+    def decision_function(self, X):
+        """Score of every image minus the threshold: negative is anomalous.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Returns
+        -------
+        decision : ndarray of float64 of shape (n_images,)
+
+        Raises
+        ------
+        ValueError
+            If the detector was fitted without images, or with ``calibration=None``.
+        """
+        check_is_fitted(self)
+        if np.isnan(self.offset_) and self.calibration is not None:
+            raise ValueError(
+                "this OpenCLIPPromptScore was fitted without images and has no threshold: "
+                "fit it on good images, or use score_samples"
+            )
+        return super().decision_function(X)
+
+    def _fit_images(self, images):
+        self.prompts_ = self._make_prompts()
+        shared = set(self._get_param_names()) & set(OpenCLIPEmbedder._get_param_names())
+        embedder = OpenCLIPEmbedder(**{name: getattr(self, name) for name in shared})
+        self.embedder_ = embedder.record_weights()
+        self._resolve_windows(embedder._network()[0])
+        self.text_features_ = text_features(
+            self.prompts_.values(),
+            self.model_name,
+            embedder.config_,
+            embedder._weights_source(),
+        )
+
+    def _make_prompts(self):
+        prompts = prompt_ensemble(self.class_name)
+        for name in prompts:
+            own = getattr(self, f"{name}_prompts")
+            if own is not None:
+                prompts[name] = check_prompts(own, f"{name}_prompts")
+            elif not self.class_name.strip():
+                raise ValueError("class_name is empty: say what is to be seen")
+        return prompts
+
+    def _resolve_windows(self, network):
+        """Return the sides of the windows; none for the patches alone."""
+        is_native = hasattr(network.model, "transformer")
+        if isinstance(self.windows, str):
+            return [2, 3] if is_native else []
+        windows = [] if self.windows is None else list(self.windows)
+        if not all(isinstance(side, Integral) and side > 0 for side in windows):
+            raise ValueError(
+                f"windows={self.windows!r} are no sides in whole patches above 0"
+            )
+        if windows and not is_native:
+            raise ValueError(
+                f"windows={windows} take a transformer of open_clip's own, but the image "
+                f"tower of {self.model_name} is a {type(network.model).__name__}, which "
+                "cannot leave tokens out: say windows=None"
+            )
+        return windows
+
+    def _detect(self, images):
+        network, key = self.embedder_._network()
+        windows = self._resolve_windows(network)
+        image_size = self.image_size
+        if image_size is None:
+            image_size = min(network.image_shape)
+        numbers = iter(range(len(images)))
+
+        def run(batch, shape):
+            return self._shares(network, batch, shape, windows)
+
+        while batch := list(islice(numbers, self.batch_size)):
+            arrays = [images[number] for number in batch]
+            stride = max(network.reductions)
+            found = run_by_shape(
+                run, arrays, image_size, stride, key=(*key, "windows", *windows)
+            )
+            for number, image, (grid, of_image) in zip(
+                batch, arrays, found, strict=True
+            ):
+                yield self._map_and_score(image, images.roi(number), grid, of_image)
+
+    def _shares(self, network, batch, shape, windows):
+        """Return the share of the anomalous text, of the patches and of the image."""
+        import torch
+
+        texts = torch.from_numpy(self.text_features_).to(network.device)
+        with torch.inference_mode():
+            x = network.prepare(batch, shape, self.data_range)
+            of_image, of_places = image_and_patch_features(network, x, windows)
+            of_image, *of_places = (
+                _anomalous_share(features, texts) for features in (of_image, *of_places)
+            )
+            grid = of_places[0]
+            if windows:
+                stride = max(network.reductions)
+                size = shape[0] // stride, shape[1] // stride
+                scales = [mean_over_windows(share, size) for share in of_places]
+                scales.append(of_image[:, None, None].expand_as(scales[0]))
+                grid = len(scales) / sum(1 / scale for scale in scales)
+            return list(zip(grid.cpu().numpy(), of_image.tolist(), strict=True))
+
+    def _map_and_score(self, image, roi, grid, of_image):
+        layout = PatchLayout(FeatureMap(grid[:, :, None], image.shape[:2]), roi)
+        rows = grid.ravel() if layout.inside is None else grid[layout.inside]
+        pool = "max" if self.pool in ("image", "both") else self.pool
+        anomaly_map, score = layout.map_and_score(rows, pool)
+        if self.pool == "image":
+            score = of_image
+        elif self.pool == "both":
+            score = (score + of_image) / 2
+        return anomaly_map, score
+
+    def _folds(self, n_images, groups):
+        everything = np.arange(n_images)
+        return [(everything, everything)]
+
+    def _score_fold(self, images, learned, train, test):
+        # Nothing was learnt from any image: all are held out.
+        return self._scores(images.subset(test))
+
+
+def _anomalous_share(features, texts):
+    """Return the softmax of the similarities with two texts, at the second one."""
+    import torch
+    from torch.nn import functional
+
+    similarity = functional.normalize(features.float(), dim=-1) @ texts.T
+    return torch.sigmoid((similarity[..., 1] - similarity[..., 0]) / _TEMPERATURE)
