@@ -25,8 +25,14 @@ _PREPROCESSING = {
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
 
-def build_estimator(args):
+def build_estimator(args, extra=()):
     """Make the estimator that the arguments of a command describe.
+
+    Parameters
+    ----------
+    args : Namespace
+    extra : dict of {str: object}, default=()
+        Settings beside those of ``--set``, which they override.
 
     Returns
     -------
@@ -40,7 +46,7 @@ def build_estimator(args):
     ValueError
         If there is no such detector or parameter.
     """
-    settings = read_settings(args.set)
+    settings = {**read_settings(args.set), **dict(extra)}
     if args.pipeline is not None:
         return _from_function(args, settings)
     rate = args.false_alarm_rate

@@ -68,8 +68,9 @@ training split, the last third of the good images is held out for the test.
 
 TUNE = """\
 Try the values of parameters on a data set by cross-validation: detectors learn from the
-good images of some folds and are measured on all images of the other. The best one then
-learns from all good images. --out then holds best.joblib and tune.json.
+good images of some folds and are measured on all images of the other; of several
+categories the mean counts. The best combination then learns from all good images.
+--out then holds tune.json and models/.
 
 Each --grid gives the values of one parameter, named as in --set, or a JSON (or YAML)
 file with an object of lists. Every fold of every combination is kept in --cache as soon

@@ -1,0 +1,204 @@
+"""skuad tune: which parameters are best on a data set."""
+
+import os
+
+import numpy as np
+from joblib import Memory, Parallel, delayed
+from sklearn.base import clone
+
+from skuad import __version__
+from skuad.cli._build import build_estimator
+from skuad.cli._console import Failure
+from skuad.cli._datasets import DATASETS
+from skuad.cli._files import make_folder, write_json
+from skuad.cli._fit import fit_on_files
+from skuad.cli._grid import as_text, read_grid
+from skuad.cli._model import save_estimator
+from skuad.datasets import load_dataset
+from skuad.datasets._names import check_name
+from skuad.metrics import get_map_scorer
+from skuad.model_selection import GoodTrainKFold
+
+# Combinations that are named on the terminal.
+_NAMED = 20
+
+
+def run(args, console) -> int:
+    """Run the command; return its exit code."""
+    check_name(args.dataset, DATASETS, "data set")
+    candidates = read_grid(args.grid, n_iter=args.n_iter, seed=args.seed)
+    estimators = [_threshold_free(args, candidate) for candidate in candidates]
+    if args.metric is not None:
+        get_map_scorer(args.metric)  # raises if there is none of that name
+    categories = _categories(args)
+    has_masks = any(isinstance(y, str) for _, _, truth in categories for y in truth)
+    metric = args.metric or ("aupro" if has_masks else "image_roc_auc")
+    make_folder(args.out)
+    cache = make_folder(args.cache or os.path.join(args.out, "cache"))
+    console.say(
+        f"{len(candidates)} combination(s), {args.folds} folds of "
+        f"{sum(len(paths) for _, paths, _ in categories)} images: {metric}"
+    )
+    scores = _score_all(estimators, categories, metric, cache, args, console)
+    order = np.argsort([-np.mean(row) for row in scores], kind="stable")
+    results = [
+        {
+            "parameters": candidates[i],
+            "mean": float(np.mean(scores[i])),
+            "std": float(np.std(scores[i])),
+            "scores": scores[i],
+        }
+        for i in order
+    ]
+    models = _fit_best(args, results[0]["parameters"], categories, console)
+    path = os.path.join(args.out, "tune.json")
+    content = {
+        "metric": metric,
+        "folds": args.folds,
+        "data": {
+            "name": args.dataset,
+            "root": args.root,
+            "categories": [name for name, _, _ in categories],
+        },
+        "best": results[0],
+        "candidates": results,
+        "models": models,
+        "versions": {"skuad": __version__},
+    }
+    write_json(path, as_text(content))
+    _show(results, metric, console)
+    console.facts([("best", m) for m in models] + [("results", path)])
+    console.give(as_text(content))
+    return 0
+
+
+def _threshold_free(args, candidate):
+    """Make the estimator of a combination; a search needs no thresholds."""
+    estimator = build_estimator(args, candidate)
+    names = [
+        name
+        for name in estimator.get_params(deep=True)
+        if name.split("__")[-1] == "calibration"
+    ]
+    return estimator.set_params(**dict.fromkeys(names, None))
+
+
+def _categories(args):
+    """Return the name, the images and their truth (see `map_metrics`) of categories."""
+    wanted = args.category
+    if wanted == ["all"] or wanted is None:
+        wanted = None if wanted is None else "all"
+    dataset = DATASETS[args.dataset]
+    if dataset == "image_folder" and isinstance(wanted, list):
+        (wanted, *others) = wanted
+        if others:
+            raise Failure("of a folder, --category is one sub-folder, or all")
+    data = load_dataset(dataset, args.root, wanted, missing_mask=args.missing_mask)
+    found = []
+    for name in dict.fromkeys(data.category.tolist()):
+        here = (data.category == name) & (data.target != 0)
+        truth = [
+            None if target == 1 else mask or -1
+            for target, mask in zip(
+                data.target[here], data.masks[here].tolist(), strict=True
+            )
+        ]
+        n_good, n_bad = truth.count(None), len(truth) - truth.count(None)
+        if n_good < 2 * args.folds or n_bad < args.folds:
+            raise Failure(
+                f"{name!r} has {n_good} good and {n_bad} defective images, and "
+                f"{args.folds} folds take {2 * args.folds} and {args.folds} or more"
+            )
+        found.append((name, data.images[here].tolist(), truth))
+    return found
+
+
+def _score_all(estimators, categories, metric, cache, args, console):
+    """Return the scores of every combination, one per category and fold."""
+    score = Memory(cache, verbose=0).cache(score_fold)
+    tasks = []
+    for _, paths, truth in categories:
+        paths, target = np.array(paths), [1 if y is None else -1 for y in truth]
+        folds = list(GoodTrainKFold(args.folds).split(paths, target))
+        stamps = [_stamp(path) for path in paths]
+        if metric.startswith("image_"):
+            truth = target
+        for train, test in folds:
+            y = [truth[i] for i in test]
+            marks = [stamps[i] for i in [*train, *test]]
+            tasks.append((paths[train].tolist(), paths[test].tolist(), y, marks))
+    parallel = Parallel(n_jobs=args.n_jobs, return_as="generator")
+    found = parallel(
+        delayed(score)(estimator, *task, metric, __version__)
+        for estimator in estimators
+        for task in tasks
+    )
+    total = len(estimators) * len(tasks)
+    try:
+        with console.progress(found, total=total, what="tuning", unit="fold") as bar:
+            flat = list(bar)
+    except KeyboardInterrupt as stop:
+        stop.args = (f"finished folds are in {cache}: the same command goes on",)
+        raise
+    return [flat[i : i + len(tasks)] for i in range(0, total, len(tasks))]
+
+
+def score_fold(estimator, train, test, y, marks, metric, version):
+    """Fit on one fold and measure on the other; what it depends on are arguments.
+
+    Parameters
+    ----------
+    estimator : estimator
+    train, test : list of str
+    y : list
+        Truth of the test images.
+    marks : list
+        Sizes and times of change of the files: not used here, but part of what the
+        result is kept under.
+    metric : str
+    version : str
+        Of skuad, for the same reason.
+    """
+    return float(get_map_scorer(metric)(clone(estimator).fit(train), test, y))
+
+
+def _stamp(path):
+    state = os.stat(path)
+    return state.st_size, state.st_mtime_ns
+
+
+def _fit_best(args, parameters, categories, console):
+    """Fit the best combination on all good images, and write it per category."""
+    models = []
+    for name, paths, truth in categories:
+        good = [path for path, y in zip(paths, truth, strict=True) if y is None]
+        estimator = build_estimator(args, parameters)
+        fit_on_files(
+            estimator,
+            good,
+            console=console,
+            n_jobs=args.n_jobs,
+            what=f"{name}: fitting",
+        )
+        path = os.path.join(args.out, "models", f"{name}.joblib")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        save_estimator(estimator, path)
+        models.append(path)
+    return models
+
+
+def _show(results, metric, console):
+    names = list(dict.fromkeys(key for each in results for key in each["parameters"]))
+    rows = [
+        (
+            *(str(each["parameters"].get(name, "")) for name in names),
+            f"{each['mean']:.4f}",
+            f"{each['std']:.4f}",
+        )
+        for each in results[:_NAMED]
+    ]
+    console.say()
+    console.table([(*names, metric, "std"), *rows])
+    if len(results) > _NAMED:
+        console.say(f"... and {len(results) - _NAMED} that are worse")
+    console.say()
