@@ -139,7 +139,7 @@ def _openclip_instances() -> dict[str, list]:
                 **vit,
                 normal_prompts=["crack"],
                 anomalous_prompts=["bad"],
-                windows=[2],
+                windows=None,
                 pool="both",
                 false_alarm_rate=0.1,
             )
