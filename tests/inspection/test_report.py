@@ -302,6 +302,25 @@ def test_it_prints_with_settings_opened_and_without_the_slider(chromium, page):
     assert display == "none"
 
 
+def test_no_column_of_the_table_is_lost_on_paper(chromium, page):
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    chromium.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=718,  # A4 with the browser's margins
+        height=1000,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    chromium.open(page)
+    right = chromium.run(
+        """Math.max(...[...document.querySelectorAll("th, td")].map(
+             (cell) => cell.getBoundingClientRect().right))"""
+    )
+    chromium.call("Emulation.clearDeviceMetricsOverride")
+    chromium.call("Emulation.setEmulatedMedia", media="")
+    assert right <= 718
+
+
 # ---- the file, without a browser -----------------------------------------------------
 
 
