@@ -39,7 +39,7 @@ def category_section(number, report) -> str:
         f'<h2 id="category-{number}">{escape(report.name)}</h2>'
         f'<script type="application/json" class="data">{data}</script>'
         f"{_controls(number, report, low, high, start)}{_charts(report, low, high)}"
-        f"{_types(report)}{PICTURES}{_details(report)}</section>"
+        f"{_types(report)}{_unknown_note(report.n_unknown)}{PICTURES}{_details(report)}</section>"
     )
 
 
@@ -143,15 +143,16 @@ def _types(report):
             f'<tr><th scope="row">{escape(name)}</th>{cells}'
             f'<td data-type="{escape(name)}">&ndash;</td></tr>'
         )
-    note = "" if not report.n_unknown else _unknown_note(report.n_unknown)
     return (
         f"<h3>By type of defect, each beside all good images</h3>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>{note}"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
 def _unknown_note(n_unknown):
+    if not n_unknown:
+        return ""
     return (
         f'<p class="note">{n_unknown} anomalous image(s) without a mask count for image '
         "metrics only.</p>"

@@ -351,6 +351,7 @@ def test_a_report_without_pictures_masks_or_curves(report, tmp_path):
     bare = replace(
         report,
         estimates={"all": {}},
+        n_unknown=3,
         curves={},
         pictures={"anomalous": [], "good": []},
         scores=np.zeros(12),
@@ -363,6 +364,7 @@ def test_a_report_without_pictures_masks_or_curves(report, tmp_path):
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "There are no good images to show" in text
     assert "this one is arbitrary" in text
+    assert "3 anomalous image(s) without a mask count for image metrics only" in text
     assert "<details>" not in text
 
 
