@@ -32,6 +32,7 @@ def run(args, console) -> int:
         n_failed += failed
     write_report(out, reports, title=args.title)
     console.facts([("report", f"{out} ({size_of(out)})")])
+    console.give({"report": out, "n_failed": n_failed})
     return 1 if n_failed else 0
 
 

@@ -53,7 +53,7 @@ def test_report_of_a_benchmark(run, result, tmp_path):
     assert data["scores"] == pytest.approx([line["score"] for line in lines])
     assert data["types"] == [line["defect_type"] for line in lines]
     assert data["start"] == category["threshold"]
-    before = sorted(os.listdir(result))
+    before = sorted(os.listdir(result))  # with report.html
     code, out, _ = run(
         *("report", result, "--out", tmp_path / "r.html", "--examples", "1"),
         *("--title", "Line <3>", *QUICK),
@@ -61,6 +61,8 @@ def test_report_of_a_benchmark(run, result, tmp_path):
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert (code, page.count('<figure class="picture"')) == (0, 2)
     assert "<h1>Line &lt;3&gt;</h1>" in page
+    code, out, _ = run("report", result, "--json", *QUICK)
+    assert json.loads(out) == {"report": str(result / "report.html"), "n_failed": 0}
     assert sorted(os.listdir(result)) == before
 
 
