@@ -92,7 +92,7 @@ class OpenCLIPPromptScore(MapDetector):
 
     See Also
     --------
-    OpenCLIPPatchKNN : With good images, by far the better detector.
+    OpenCLIPPatchKNN : The same features, compared with those of good images.
 
     References
     ----------

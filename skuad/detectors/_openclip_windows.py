@@ -33,7 +33,7 @@ def image_and_patch_features(network, x, windows):
 
     tower = network.tower(x.shape[2:])
     if hasattr(tower, "trunk"):
-        return _of_timm(tower, x)
+        return _of_timm(tower, x, max(network.reductions))
     if hasattr(tower, "attnpool"):
         return _of_resnet(tower, x)
     tokens, grid = tower._embeds(x), tower.grid_size
@@ -128,14 +128,17 @@ def _values_to_values(blocks, tokens):
     return tokens, local
 
 
-def _of_timm(tower, x):
+def _of_timm(tower, x, stride):
     trunk = tower.trunk
     features = trunk.forward_features(x)
     if features.ndim == 3:
         n_first = trunk.num_prefix_tokens
-        grid = trunk.patch_embed.dynamic_feat_size(x.shape[2:])
+        grid = x.shape[2] // stride, x.shape[3] // stride
         # As many first tokens as the pooling expects.
         alone = features[:, n_first:].flatten(0, 1)[:, None].expand(-1, n_first + 1, -1)
+    elif getattr(trunk, "output_fmt", "NCHW") == "NHWC":
+        grid = features.shape[1:3]
+        alone = features.flatten(0, 2)[:, None, None]
     else:
         grid = features.shape[2:]
         alone = features.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None]
