@@ -1,4 +1,4 @@
-"""The examples of the user guide.
+"""The examples of the documentation.
 
 Blocks of the language ``pycon`` are run, page by page from top to bottom, in an empty
 folder, and what they print is compared. Blocks of the language ``python`` are fragments
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "doc" / "user_guide"
-PAGES = sorted(GUIDE.rglob("*.md"))
+DOC = Path(__file__).parents[2] / "doc"
+GUIDE = DOC / "user_guide"
+PAGES = sorted(page for page in DOC.rglob("*.md") if "_build" not in page.parts)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 pages = pytest.mark.parametrize(
-    "page", PAGES, ids=[page.relative_to(GUIDE).as_posix() for page in PAGES]
+    "page", PAGES, ids=[page.relative_to(DOC).as_posix() for page in PAGES]
 )
 
 
