@@ -1,6 +1,7 @@
 """What is done with each image: detection, its map and its picture."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,16 +57,26 @@ class Job:
         # Absolute, for a process that works elsewhere.
         paths = [os.path.abspath(path) for path, _ in items]
         console = SimpleNamespace(verbose=self.verbose)
-        for detection in detect_each(self.estimator, paths, console):
-            path, name = items[detection.index]
-            if detection.error is None:
-                self._write(name, detection)
-            record = {**detection.record(self.threshold), "path": path}
-            if detection.error is None:
-                record |= self._details(detection)
-            yield record
+        # Files of one image are written while the next is looked at: drawing and
+        # encoding take about as long as detection, and let go of Python's lock.
+        waiting = None
+        with ThreadPoolExecutor(1) as writer:
+            for detection in detect_each(self.estimator, paths, console):
+                record = self._record(detection, items[detection.index][0])
+                if waiting is not None:
+                    yield _finished(*waiting)
+                name = items[detection.index][1]
+                waiting = record, writer.submit(self._write, name, detection)
+            if waiting is not None:
+                yield _finished(*waiting)
+
+    def _record(self, detection, path):
+        record = {**detection.record(self.threshold), "path": path}
+        return record if detection.error else {**record, **self._details(detection)}
 
     def _write(self, name, detection):
+        if detection.error is not None:
+            return
         if self.map_format is not None:
             path = os.path.join(self.maps, f"{name}.{self.map_format}")
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -86,6 +97,11 @@ class Job:
             regions = mask_regions(detection.anomaly_map, mask) if mask.any() else []
             details["regions"] = regions[:_MOST_REGIONS]
         return details
+
+
+def _finished(record, writing):
+    writing.result()  # raises what it raised
+    return record
 
 
 def p_values(estimator, X):
