@@ -64,7 +64,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
     "ignore_pattern": r"__init__\.py",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_order.ReadingOrder",
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("skuad",),
     "reference_url": {"skuad": None},

@@ -8,8 +8,6 @@ import subprocess
 import venv
 from pathlib import Path
 
-import pytest
-
 from skuad.datasets import make_defect_images
 from skuad.io import write_image
 
@@ -25,10 +23,8 @@ def commands(page):
     return "".join(block for block in blocks if "pytest" not in block)
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    """A copy of the sources, as a clone has them, beside photographs of a stranger."""
-    folder = tmp_path_factory.mktemp("clone")
+def clone(folder):
+    """Copy the sources, as a clone has them, beside the photographs of a stranger."""
     for name in SOURCES:
         if (ROOT / name).is_dir():
             ignore = shutil.ignore_patterns("__pycache__")
@@ -40,13 +36,10 @@ def clone(tmp_path_factory):
         (folder / "photos" / name).mkdir(parents=True)
         for number, image in enumerate(images):
             write_image(folder / "photos" / name / f"{number}.png", image)
-    return folder
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Variables under which an empty virtual environment is the active one."""
-    folder = tmp_path_factory.mktemp("environment")
+def empty_environment(folder):
+    """Make a virtual environment; return the variables under which it is active."""
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     kept = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
@@ -57,25 +50,35 @@ def environment(tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_run_as_written(page, clone, environment):
+# One test for all pages, since an environment takes its time to fill.
+def test_commands_run_as_written(tmp_path):
+    environment = empty_environment(tmp_path / "environment")
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    clone(folder)
+    for page in PAGES:
+        run_commands(page, folder, environment)
+        for made in ("skuad-demo", "results"):
+            shutil.rmtree(folder / made)
+        (folder / "line3.joblib").unlink()
+
+
+def run_commands(page, folder, environment):
     text = commands(page)
     for command in ("pip install .", "skuad demo", "skuad fit", "skuad infer"):
         assert command in text
     end = subprocess.run(
         ["bash", "-euc", text],
-        cwd=clone,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert end.returncode == 0, end.stdout[-3000:] + end.stderr[-3000:]
     assert "Traceback" not in end.stderr
-    assert (clone / "skuad-demo" / "overview.png").is_file()
-    lines = (clone / "results" / "predictions.jsonl").read_text("utf-8").splitlines()
-    assert len(lines) == 2
-    assert {json.loads(line)["decision"] for line in lines} <= {"good", "anomalous"}
-    assert len(list((clone / "results" / "overlays").iterdir())) == 2
-    for made in ("skuad-demo", "results", "line3.joblib"):
-        path = clone / made
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert (folder / "skuad-demo" / "overview.png").is_file()
+    results = folder / "results"
+    lines = (results / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    decisions = [json.loads(line)["decision"] for line in lines]
+    assert len(decisions) == 2 and set(decisions) <= {"good", "anomalous"}
+    assert len(list((results / "overlays").iterdir())) == 2
