@@ -276,7 +276,15 @@ def _check_image_size(image_size):
 
 
 def _check_pixels(image):
-    """Warn of floats that are no part of the unit range; a line scan may be anything."""
+    """Refuse what is neither gray nor colour; warn of floats beyond the unit range.
+
+    A line scan may hold any values.
+    """
+    if image.shape[2] not in (1, 3, 4):
+        raise ValueError(
+            f"a network takes images of 1, 3 or 4 channels (the fourth is left out), not "
+            f"{image.shape[2]}: choose channels, or take FilterBankEmbedder"
+        )
     if image.dtype.kind == "f" and image.shape[0] > 1:
         low, high = float(image.min()), float(image.max())
         if low < -1 or high > 2:

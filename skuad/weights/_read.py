@@ -34,7 +34,7 @@ def read_state_dict(source: WeightsSource) -> dict:
             RuntimeError,
             ValueError,
             EOFError,
-            KeyError,
+            LookupError,
             struct.error,
             pickle.UnpicklingError,
         ) as error:
@@ -52,9 +52,13 @@ def read_state_dict(source: WeightsSource) -> dict:
 
 
 def _read_safetensors(file):
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
-    return load(file.read())
+    try:
+        return load(file.read())
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def _read_torch(file):

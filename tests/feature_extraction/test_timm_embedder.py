@@ -238,6 +238,11 @@ def test_kinds_of_pixels():
         _tiny().transform(images.astype(np.float32))
 
 
+def test_channels_that_are_no_colours():
+    with pytest.raises(ValueError, match=r"1, 3 or 4 channels .* not 2"):
+        _tiny().fit_transform(make_images(1, channels=2))
+
+
 def test_image_size():
     image = make_images(1, size=(50, 100))
     for image_size, grid in [(None, (3, 6)), (64, (4, 8)), ((32, 80), (2, 5))]:
