@@ -20,13 +20,21 @@ from skuad.cli._options import (
 _FORMAT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=24)
 
 
+class _CommandList(argparse.RawDescriptionHelpFormatter):
+    """Keeps a command and what is said of it on one line."""
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=16)
+        self._action_max_length = 14  # argparse forgets how far they are indented
+
+
 def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="skuad",
         description=_texts.PROGRAM,
         epilog=_texts.PROGRAM_END,
-        formatter_class=partial(_FORMAT, max_help_position=16),
+        formatter_class=_CommandList,
     )
     parser.add_argument("--version", action="version", version=f"skuad {__version__}")
     commands = parser.add_subparsers(

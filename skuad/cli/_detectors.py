@@ -12,15 +12,9 @@ def run(args, console) -> int:
         _show_one(find_detector(args.name), console)
         return 0
     detectors = list_detectors()
-    heads = ("detector", "method", "backend", "weights", "needs")
+    heads = ("detector", "method", "backend", "needs")
     rows = [
-        (
-            found.name,
-            found.model or "",
-            found.backend,
-            found.weights or "",
-            _needs(found),
-        )
+        (found.name, found.model or "", found.backend, _needs(found))
         for found in detectors
     ]
     console.table([heads, *rows])
@@ -38,8 +32,9 @@ def _needs(found):
     if found.requires_checkpoint:
         return "a checkpoint"
     if "detector" in _parameters(found.estimator):
-        return "another detector"
-    return "nothing" if found.zero_shot else "good images"
+        return "a detector"
+    needs = ["weights"] if found.weights else []
+    return ", ".join(needs if found.zero_shot else [*needs, "good images"])
 
 
 def _parameters(estimator) -> dict:

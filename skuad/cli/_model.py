@@ -1,5 +1,6 @@
 """Detectors of files: loaded, and run on tiles of another kind."""
 
+import os
 import warnings
 from copy import copy
 
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skuad import __version__
 from skuad.base import MetaMapDetector
 from skuad.cli._console import Failure, one_line
+from skuad.datasets._names import did_you_mean
 from skuad.detectors import Tiled
 from skuad.io import dump_atomically
 
@@ -57,7 +59,12 @@ def load_file(path):
     try:
         estimator = joblib.load(path)
     except FileNotFoundError:
-        raise Failure(f"there is no file {path!r}: `skuad fit` writes one") from None
+        folder, name = os.path.split(path)
+        beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        raise Failure(
+            f"there is no file {path!r}: `skuad fit` writes one."
+            f"{did_you_mean(name, beside)}"
+        ) from None
     except IsADirectoryError:
         raise Failure(f"{path!r} is a folder: give the file in it") from None
     except (KeyboardInterrupt, MemoryError, PermissionError):

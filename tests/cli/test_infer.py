@@ -280,9 +280,11 @@ def test_a_rate_without_images_to_set_it_on(fails, model, good, tmp_path):
 
 
 class TestFiles:
-    def test_there_is_none(self, fails, good, tmp_path):
+    def test_there_is_none(self, fails, model, good, tmp_path):
         message = fails("infer", tmp_path / "m.joblib", good, "--out", tmp_path)
         assert message.startswith("there is no file")
+        near = fails("infer", f"{model}x", good, "--out", tmp_path)
+        assert near.endswith("Did you mean 'm.joblib'?")
         assert "is a folder" in fails("infer", good, good, "--out", tmp_path)
 
     @pytest.mark.parametrize("content", [b"", b"text, no pickle", b"\x80\x04K"])
