@@ -124,7 +124,13 @@ def plant_defect(image, kind, rng=0, *, foreground=None, donor=None, data_range=
 
 
 def defect_kinds():
-    """List the kinds of defects that `plant_defect` knows."""
+    """List the kinds of defects that `plant_defect` knows.
+
+    Returns
+    -------
+    kinds : list of str
+        Their names.
+    """
     return list(KINDS)
 
 

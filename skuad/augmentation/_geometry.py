@@ -12,6 +12,7 @@ def random_flip(image, mask, rng):
     Parameters
     ----------
     image : ndarray of shape (H, W) or (H, W, C)
+        Of any dtype.
     mask : ndarray of shape (H, W) or None
         Pixels of defects.
     rng : numpy.random.Generator

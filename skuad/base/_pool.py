@@ -28,6 +28,19 @@ def pool_map(anomaly_map: np.ndarray, pool) -> float:
 
 
 def mask_outside(anomaly_map: np.ndarray, roi: np.ndarray) -> np.ndarray:
-    """Set a map to zero outside a region, or to its lowest value inside if negative."""
+    """Set a map to zero outside a region, or to its lowest value inside if negative.
+
+    Parameters
+    ----------
+    anomaly_map : ndarray of float32 of shape (H, W)
+        High is anomalous.
+    roi : ndarray of bool of shape (H, W)
+        The region, which is not empty.
+
+    Returns
+    -------
+    anomaly_map : ndarray of float32 of shape (H, W)
+        A copy, unchanged inside.
+    """
     lowest = anomaly_map[roi].min()
     return np.where(roi, anomaly_map, np.minimum(lowest, np.float32(0)))

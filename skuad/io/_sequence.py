@@ -83,22 +83,66 @@ class ImageSequence(Sequence):
         return type(self)(self.source, steps, **arguments)
 
     def then(self, step: Callable) -> "ImageSequence":
-        """Return the sequence with one more function of an image at the end."""
+        """Return the sequence with one more function of an image at the end.
+
+        Parameters
+        ----------
+        step : callable
+            Takes an image and returns one.
+
+        Returns
+        -------
+        images : ImageSequence
+            A new sequence; this one stays as it is.
+        """
         return self._with(steps=(*self.steps, step))
 
     def with_roi(self, roi: np.ndarray) -> "ImageSequence":
-        """Return the sequence with a region for every image, inside one it has."""
+        """Return the sequence with a region for every image, inside one it has.
+
+        Parameters
+        ----------
+        roi : ndarray of bool of shape (H, W)
+            Region of interest.
+
+        Returns
+        -------
+        images : ImageSequence
+            A new sequence; this one stays as it is.
+        """
         return self._with(roi=roi if self._roi is None else roi & self._roi)
 
     def roi(self, index: int) -> np.ndarray | None:
-        """Region of interest of an image: a bool array (H, W), or None for all."""
+        """Region of interest of an image.
+
+        Parameters
+        ----------
+        index : int
+            Number of the image in this sequence.
+
+        Returns
+        -------
+        roi : ndarray of bool of shape (H, W) or None
+            None is the whole image.
+        """
         if self._roi is not None:
             return self._roi
         lookup = getattr(self.source, "roi", None)
         return None if lookup is None else lookup(self.indices[index])
 
     def describe(self, index: int) -> str:
-        """Name an image for a message: its number and, if it has one, its path."""
+        """Name an image for a message: its number and, if it has one, its path.
+
+        Parameters
+        ----------
+        index : int
+            Number of the image in this sequence.
+
+        Returns
+        -------
+        name : str
+            The number is that in the source.
+        """
         item = self.indices[index]
         name = getattr(self.source, "describe", None)
         if name is not None:

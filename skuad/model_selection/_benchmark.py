@@ -28,6 +28,7 @@ class BenchmarkError(RuntimeError):
     Parameters
     ----------
     message : str
+        What `str` of the error gives.
     errors : dict of str to str
         The traceback of each category that failed.
     results : list of dict, or DataFrame

@@ -18,6 +18,16 @@ class CalibrationWarning(UserWarning):
 def images_needed(false_alarm_rate: float) -> int:
     """Smallest number of good images whose held-out scores support a rate.
 
+    Parameters
+    ----------
+    false_alarm_rate : float in (0, 1)
+        Share of good images that may be flagged.
+
+    Returns
+    -------
+    n_images : int
+        The lowest n with 1 / (n + 1) at most the rate.
+
     Examples
     --------
     >>> from skuad.utils import images_needed

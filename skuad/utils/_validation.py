@@ -61,6 +61,22 @@ def validate_images(estimator, X, *, reset: bool) -> Images:
 def good_images(images: Images, y, groups=None) -> tuple[Images, np.ndarray | None]:
     """Drop the images that y marks as anomalous, and their groups.
 
+    Parameters
+    ----------
+    images : Images
+        What `validate_images` returns.
+    y : None, array-like of {1, -1} or masks
+        As in every ``fit``.
+    groups : array-like of shape (n_images,) or None, default=None
+        Groups of the images.
+
+    Returns
+    -------
+    images : Images
+        Those that are left.
+    groups : ndarray or None
+        Their groups.
+
     Raises
     ------
     ValueError

@@ -30,7 +30,13 @@ class WeightsPackage:
     licence: str
 
     def path(self) -> Path | None:
-        """Return where the file is, or None if the package is not installed."""
+        """Return where the file is.
+
+        Returns
+        -------
+        path : pathlib.Path or None
+            None if the package is not installed.
+        """
         spec = find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             return None
