@@ -144,12 +144,8 @@ def _encode(prompts, model_name, config, source):
     tokenize = get_tokenizer(model_name, config["model"])
     model = _text_model(config["model"], source)
     with torch.inference_mode():
-        means = [
-            functional.normalize(model.encode_text(tokenize(list(texts))), dim=-1).mean(
-                0
-            )
-            for texts in prompts
-        ]
+        encoded = [model.encode_text(tokenize(list(texts))) for texts in prompts]
+        means = [functional.normalize(texts, dim=-1).mean(0) for texts in encoded]
         return functional.normalize(torch.stack(means), dim=-1).numpy()
 
 
