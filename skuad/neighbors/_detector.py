@@ -56,7 +56,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         The index in the format of faiss. Only with ``algorithm="faiss"``.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features seen during fit, if all are strings.
 
     See Also
