@@ -9,6 +9,7 @@ from skuad.detectors._anomalib_aliases import (
     ReverseDistillationCheckpoint,
 )
 from skuad.detectors._augmented import Augmented
+from skuad.detectors._foreground_only import ForegroundOnly
 from skuad.detectors._openclip_patch_knn import OpenCLIPPatchKNN
 from skuad.detectors._openclip_prompt_score import OpenCLIPPromptScore
 from skuad.detectors._padim import PaDiM
@@ -24,6 +25,7 @@ __all__ = [
     "DetectorTags",
     "DinomalyCheckpoint",
     "EfficientAdCheckpoint",
+    "ForegroundOnly",
     "OpenCLIPPatchKNN",
     "OpenCLIPPromptScore",
     "PaDiM",

@@ -6,10 +6,10 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
+from skuad.detectors._patch import PatchDetector
 from skuad.detectors._patches import PatchLayout
 from skuad.detectors._position_gaussians import (
     PositionMoments,
@@ -18,7 +18,7 @@ from skuad.detectors._position_gaussians import (
     mahalanobis_distances,
     whitening_matrices,
 )
-from skuad.feature_extraction import FeatureMap, FilterBankEmbedder
+from skuad.feature_extraction import FeatureMap
 from skuad.neighbors._memory import require_memory
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 from skuad.utils._thresholds import calibration_folds
@@ -152,12 +152,10 @@ class PaDiM(MapDetector):
         self.memory = memory
         self.random_state = random_state
 
+    _make_embedder = PatchDetector._make_embedder
+
     def _fit_images(self, images):
-        embedder = FilterBankEmbedder() if self.embedder is None else self.embedder
-        self.embedder_ = clone(embedder)
-        if self.memory is not None and self.embedder_.memory is None:
-            self.embedder_.set_params(memory=self.memory)
-        self.embedder_.fit(images)
+        self.embedder_ = self._make_embedder().fit(images)
         moments, kept, batch, layouts = None, [], [], []
         for number, features in enumerate(self.embedder_.embed(images)):
             if number == 0:

@@ -46,6 +46,7 @@ def instances() -> dict[str, list]:
     from skuad.calibration import ConformalDetector, DriftMonitor
     from skuad.detectors import (
         Augmented,
+        ForegroundOnly,
         PaDiM,
         PatchDetector,
         PatchKNN,
@@ -81,6 +82,7 @@ def instances() -> dict[str, list]:
         ],
         "ExposureShift": [augmentation.ExposureShift()],
         "FilterBankEmbedder": [FilterBankEmbedder()],
+        "ForegroundOnly": [ForegroundOnly(inner, **rate)],
         "Gamma": [augmentation.Gamma()],
         "GrayWorld": [GrayWorld()],
         "HomomorphicFilter": [HomomorphicFilter()],
