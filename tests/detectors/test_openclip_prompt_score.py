@@ -334,3 +334,14 @@ def test_weights_without_text_are_told(folder, tmp_path):
         text_features(
             [["good"]], files["model_name"], source.config_, source._weights_source()
         )
+
+
+@pytest.mark.parametrize("kind", ["vit", "resnet", "timm-vit"])
+def test_bfloat16_is_within_2_percent(kind, folder):
+    images = make_images(2)
+    exact, rough = (
+        _detector(kind, folder, dtype=dtype).fit(None).transform(images)
+        for dtype in ("float32", "bfloat16")
+    )
+    np.testing.assert_allclose(rough, exact, atol=2e-2)
+    assert np.any(rough != exact)
