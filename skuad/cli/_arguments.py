@@ -165,7 +165,7 @@ def _add_infer(parser):
     group.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="joblib's engine: loky for processes, threading, dask for a cluster",
+        help="joblib's engine: loky for processes, dask for a cluster (loky)",
     )
     group.add_argument(
         "--scheduler",

@@ -7,7 +7,7 @@ import re
 PREPROCESSING = ("gray-world", "max-rgb", "homomorphic")
 """Steps before the detector that the command line knows."""
 
-BACKENDS = ("loky", "threading", "dask")
+BACKENDS = ("loky", "dask")
 """Engines of joblib that `skuad infer` runs on."""
 
 

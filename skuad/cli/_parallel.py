@@ -22,7 +22,7 @@ def run_in_parallel(job, items, *, n_jobs, backend, scheduler):
     items : list of (path, name)
     n_jobs : int or None
         None for all there are.
-    backend : {"loky", "threading", "dask"}
+    backend : {"loky", "dask"}
     scheduler : str or None
         Address of a dask scheduler; None starts one on this machine.
 
