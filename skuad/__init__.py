@@ -1,3 +1,3 @@
 """Unsupervised anomaly detection on industrial images, as scikit-learn estimators."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.3.0"
