@@ -64,7 +64,10 @@ def test_a_table_and_maps_as_tiff(run, model, test_images, tmp_path):
 
 def test_p_values_of_a_detector_that_has_them(run, good, test_images, tmp_path):
     detector = ConformalDetector(
-        PatchKNN(calibration=None, random_state=0), false_alarm_rate=0.3, cv=2
+        PatchKNN(calibration=None, random_state=0),
+        false_alarm_rate=0.3,
+        cv=2,
+        pixel_rate=0.2,
     ).fit(find_images(good))
     joblib.dump(detector, tmp_path / "m.joblib")
     run("infer", tmp_path / "m.joblib", test_images, "-r", "--out", tmp_path / "o")
@@ -73,6 +76,7 @@ def test_p_values_of_a_detector_that_has_them(run, good, test_images, tmp_path):
     assert [line["p_value"] for line in lines] == detector.p_values(paths).tolist()
     for line, mask in zip(lines, detector.predict_mask(paths), strict=True):
         assert sum(region["area"] for region in line["regions"]) == mask.sum()
+    assert detector.pixel_offset_ != detector.offset_
 
 
 def test_regions_are_those_of_the_detector(run, good, test_images, tmp_path):
