@@ -59,9 +59,10 @@ for name, found in seen.items():
     print(f"{name}: {np.mean(found):.1%} of new good images flagged, +- {error:.1%}")
 
 # %%
-# The promise holds on average over calibration sets: of the dots in the lower row, some
-# lie above the line. A threshold from the images that the detector has learnt flags many
-# more, since these look better than any new image can.
+# The promise is about the average over calibration sets: of the dots in the lower row,
+# some lie above the line, and the mean of ten is known to within its error only. A
+# threshold from the images that the detector has learnt flags many more, since these look
+# better than any new image can.
 figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 for row, found in enumerate(seen.values()):
     ax.plot(100 * np.array(found), np.full(len(found), row), "o", alpha=0.6)
