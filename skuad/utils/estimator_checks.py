@@ -6,6 +6,7 @@ detectors of other libraries too: see `parametrize_with_image_checks`.
 
 import os
 import pickle
+import re
 import tempfile
 from functools import partial
 
@@ -86,7 +87,9 @@ def _is_detector(estimator):
 
 
 def _short_name(estimator):
-    return " ".join(str(estimator).split())[:60]
+    # Files by their names: parallel test runs have folders of their own.
+    name = re.sub(r"'[^']*[/\\]([^'/\\]*)'", r"'\1'", str(estimator))
+    return " ".join(name.split())[:60]
 
 
 def _fitted(estimator, X, y=None):
