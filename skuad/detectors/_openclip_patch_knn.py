@@ -48,7 +48,7 @@ class OpenCLIPPatchKNN(PatchKNN):
         Size of the bank relative to the sampled patches.
     algorithm : {"exact", "faiss"}, default="exact"
         The search; "faiss" is approximate and needs the package ``faiss-cpu``.
-    scaling : {"whiten", "standard"} or None, default="whiten"
+    scaling : {"whiten", "standard", "unit"} or None, default="whiten"
         How rows are scaled before they are compared.
     max_patches : int, default=200_000
         Largest number of training patches that the bank is chosen from.

@@ -34,9 +34,9 @@ class PatchDetector(MapDetector):
         covariance (``mahalanobis``), or an invertible transformer such as
         `sklearn.decomposition.PCA`, scored by its reconstruction error. By default a
         Mahalanobis distance with shrunk covariance (`LedoitWolf`).
-    scaling : {"standard", "whiten"} or None, default="standard"
+    scaling : {"standard", "whiten", "unit"} or None, default="standard"
         How rows are scaled: zero mean and unit variance of every feature over the
-        training patches, or no correlation between them either.
+        training patches; no correlation between them either; or each row to length 1.
     max_patches : int, default=200_000
         Largest number of training patches that are kept: a uniform sample, stratified
         by image. It bounds the memory of fitting whatever the number of images.

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skuad.detectors._patch import PatchDetector
+from skuad.detectors._scaling import STATELESS
 from skuad.neighbors import NearestNeighborDetector, reweighted_distance
 from skuad.utils._param_validation import Interval, StrOptions
 from skuad.utils._thresholds import calibration_folds
@@ -33,9 +34,11 @@ class PatchKNN(PatchDetector):
     algorithm : {"exact", "faiss"}, default="exact"
         The search. "faiss" is approximate, worth it for banks above about 200,000 rows,
         and needs the package ``faiss-cpu``.
-    scaling : {"whiten", "standard"} or None, default="whiten"
+    scaling : {"whiten", "standard", "unit"} or None, default="whiten"
         How rows are scaled before they are compared: to unit variance without
-        correlations (by their shrunk covariance), to unit variance, or not at all.
+        correlations (by their shrunk covariance), to unit variance, each row to length
+        1 (its distance d is that of the cosine: d ** 2 / 2 = 1 - cosine), or not at
+        all.
     max_patches : int, default=200_000
         Largest number of training patches that the bank is chosen from: a uniform
         sample, stratified by image. It bounds the memory of fitting whatever the number
@@ -55,8 +58,9 @@ class PatchKNN(PatchDetector):
     calibration : {"auto", "leave_one_out"}, int, splitter or None, default="auto"
         How images are held out: a number of folds or a splitter. ``"auto"`` is 20
         folds, or 10 of more than 200 images; scaling and coreset are made anew for each.
-        Without scaling and with a coreset that is random or None, it is leave-one-out,
-        by passing over the image's own rows of the bank. None sets no threshold.
+        With a scaling "unit" or None and a coreset that is random or None, it is
+        leave-one-out, by passing over the image's own rows of the bank. None sets no
+        threshold.
     memory : str, path-like, joblib.Memory or None, default=None
         Cache for the embedder, if it has no own.
     n_jobs : int or None, default=None
@@ -159,7 +163,7 @@ class PatchKNN(PatchDetector):
         """Whether passing over an image's rows is fitting without it."""
         # A scaling that has seen the image flatters it: 0.114 were flagged at a rate
         # of 0.1 (benchmarks/false_alarm_rates.py, 400 repetitions).
-        unseen = self.coreset != "greedy" and self.scaling is None
+        unseen = self.coreset != "greedy" and self.scaling in STATELESS
         return unseen and self.algorithm == "exact" and self.pool != "reweighted"
 
     def _map_and_score(self, layout, rows):
@@ -186,7 +190,7 @@ class PatchKNN(PatchDetector):
             mask = np.isin(patches.image[bank.bank_indices_], train)
             if mask.sum() >= self.n_neighbors:
                 return lambda layout, rows: layout.map_and_score(
-                    -bank.score_samples(rows, mask=mask), self.pool
+                    -bank.score_samples(self._scaled(rows), mask=mask), self.pool
                 )
         return super()._fit_fold(patches, train)
 

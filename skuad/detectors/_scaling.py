@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.covariance import LedoitWolf
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
@@ -78,7 +78,9 @@ class Whitener(TransformerMixin, BaseEstimator):
         return (X - self.mean_) @ self.whitening_
 
 
-SCALERS = {"standard": StandardScaler, "whiten": Whitener}
+SCALERS = {"standard": StandardScaler, "unit": Normalizer, "whiten": Whitener}
+# These learn nothing from the rows.
+STATELESS = {None, "unit"}
 
 
 def fit_scaler(scaling, rows: np.ndarray):

@@ -34,6 +34,7 @@ class NetworkEmbedder(WeightsHolder, Embedder):
 
     _extra: ClassVar[str]
     data_range = None
+    merge = "concatenate"
     _parameter_constraints: ClassVar[dict] = {
         "layers": ["array-like", None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
@@ -103,6 +104,7 @@ class NetworkEmbedder(WeightsHolder, Embedder):
                 layers=self.layers,
                 average=self.average,
                 data_range=self.data_range,
+                merge=self.merge,
             )
 
         stride = network.stride(self.layers)
@@ -200,7 +202,14 @@ class PatchNetwork:
         return self
 
     def embed(
-        self, images, shape, *, layers, average, data_range=None
+        self,
+        images,
+        shape,
+        *,
+        layers,
+        average,
+        data_range=None,
+        merge="concatenate",
     ) -> list[np.ndarray]:
         """Embed images (H, W, C) of any sizes at one input size.
 
@@ -233,8 +242,22 @@ class PatchNetwork:
                 else functional.interpolate(grid, finest, mode="bilinear")
                 for grid in grids
             ]
-            features = torch.cat(grids, 1).permute(0, 2, 3, 1).contiguous()
+            features = self._merge(grids, merge).permute(0, 2, 3, 1).contiguous()
             return list(features.cpu().numpy())
+
+    def _merge(self, grids, merge):
+        """Put the features of several layers together."""
+        import torch
+
+        if merge == "concatenate":
+            return torch.cat(grids, 1)
+        widths = [grid.shape[1] for grid in grids]
+        if len(set(widths)) > 1:
+            raise ValueError(
+                f"merge='mean' takes layers of one number of features, but these have "
+                f"{widths}: choose other layers, or merge='concatenate'"
+            )
+        return torch.stack(grids).mean(0)
 
     def prepare(self, images, shape, data_range=None):
         """Return images (H, W, C) of any sizes as one input, (B, 3, h, w)."""

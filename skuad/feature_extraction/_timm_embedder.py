@@ -6,6 +6,7 @@ from typing import ClassVar
 from skuad.feature_extraction._network import NetworkEmbedder
 from skuad.feature_extraction._timm import build_timm_network, find_timm_weights
 from skuad.utils._optional import import_optional
+from skuad.utils._param_validation import StrOptions
 from skuad.weights import find_weights
 
 
@@ -27,6 +28,9 @@ class TimmEmbedder(NetworkEmbedder):
     layers : array-like of int or None, default=None
         Indices into the model's ``feature_info``: stages of a convolutional network,
         blocks of a transformer; negative ones count from the end.
+    merge : {"concatenate", "mean"}, default="concatenate"
+        What becomes of several layers: all their features side by side, or the mean
+        of the layers, which have to have the same number of features.
     image_size : None, int or pair of int, default=None
         Size at which an image goes through the network, without cropping: its own size,
         the length of its shorter side, or height and width, in pixels. It is rounded to
@@ -80,6 +84,7 @@ class TimmEmbedder(NetworkEmbedder):
     _parameter_constraints: ClassVar[dict] = {
         "model_name": [str],
         "weights": [str, os.PathLike, None],
+        "merge": [StrOptions({"concatenate", "mean"})],
         **NetworkEmbedder._parameter_constraints,
     }
 
@@ -89,6 +94,7 @@ class TimmEmbedder(NetworkEmbedder):
         *,
         weights=None,
         layers=None,
+        merge="concatenate",
         image_size=None,
         average=None,
         data_range=None,
@@ -101,6 +107,7 @@ class TimmEmbedder(NetworkEmbedder):
         self.model_name = model_name
         self.weights = weights
         self.layers = layers
+        self.merge = merge
         self.image_size = image_size
         self.average = average
         self.data_range = data_range

@@ -111,12 +111,15 @@ def test_threshold_is_that_of_detectors_fitted_without_the_image(max_patches):
 
 
 @pytest.mark.parametrize("coreset", [None, "random"])
-def test_leave_one_out_passes_over_the_own_rows(coreset):
+@pytest.mark.parametrize("scaling", [None, "unit"])
+def test_leave_one_out_passes_over_the_own_rows(coreset, scaling):
     detector = PatchKNN(
-        coreset=coreset, scaling=None, false_alarm_rate=0.1, random_state=0
+        coreset=coreset, scaling=scaling, false_alarm_rate=0.1, random_state=0
     ).fit(IMAGES)
     features = FilterBankEmbedder().transform(IMAGES)
     rows = np.concatenate([item.rows for item in features])
+    if scaling == "unit":
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     image = np.repeat(np.arange(len(IMAGES)), len(features[0].rows))
     bank = detector.estimator_.bank_indices_
     scores = []

@@ -429,3 +429,15 @@ def test_what_the_cache_depends_on(monkeypatch, tmp_path):
         assert embedded(**{"weights": weights, **same}) == 0
     for different in ({"dtype": "bfloat16"}, {"layers": [0]}, {"weights": other}):
         assert embedded(**{"weights": weights, **different}) == 2
+
+
+def test_merge_is_the_mean_of_layers():
+    images = make_images(2, size=(64, 64))
+    mean = _tiny("test_vit", layers=[0, 2], merge="mean").transform(images)
+    both = _tiny("test_vit", layers=[0, 2]).transform(images)
+    for one, other in zip(mean, both, strict=True):
+        width = one.shape[2]
+        expected = (other.values[..., :width] + other.values[..., width:]) / 2
+        np.testing.assert_allclose(one.values, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"merge='mean'.*\[\d+, \d+\].*other layers"):
+        _tiny(layers=[1, 3], merge="mean").fit_transform(images)
