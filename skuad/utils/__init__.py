@@ -1,5 +1,6 @@
 """What every part of the library shares."""
 
+from skuad.utils._threads import limit_threads
 from skuad.utils._thresholds import (
     CalibrationWarning,
     false_alarm_offset,
@@ -11,5 +12,6 @@ __all__ = [
     "CalibrationWarning",
     "false_alarm_offset",
     "images_needed",
+    "limit_threads",
     "trusted_types",
 ]

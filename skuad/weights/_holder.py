@@ -220,6 +220,11 @@ def relocate_weights(estimator, path):
     return estimator
 
 
+def needs_weights(estimator) -> bool:
+    """Whether a part of a fitted estimator was fitted with weights."""
+    return any(True for _ in _holders(estimator))
+
+
 def _holders(value, seen=None):
     """Yield every fitted holder of weights in an estimator, each object once."""
     seen = set() if seen is None else seen

@@ -3,17 +3,19 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from sklearn.base import OutlierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
-from skuad.base import detect, pool_map
-
-__all__ = ["Inference", "infer", "infer_stream", "threshold_of"]
+from skuad.base import detect
+from skuad.inference._foreign import ForeignRunner
+from skuad.utils import limit_threads
+from skuad.weights._holder import needs_weights
 
 _INPUTS = ("auto", "list", "stack")
 _ON_ERROR = ("raise", "yield")
@@ -52,6 +54,7 @@ def infer(
     batch_size: int = 16,
     higher_is_anomalous: bool | None = None,
     input: str = "auto",
+    n_threads: int | None = None,
 ) -> Bunch:
     """Score images with any fitted detector, batch by batch.
 
@@ -75,6 +78,9 @@ def infer(
         What a foreign detector takes: a list of images, or an array of them. "auto" tries
         a list on the first batch and, if that raises a TypeError, AttributeError or
         ValueError, an array; what worked is kept.
+    n_threads : int or None, default=None
+        Number of threads that BLAS, OpenCV and torch take each meanwhile; None leaves
+        them as they are. See `skuad.utils.limit_threads`.
 
     Returns
     -------
@@ -112,6 +118,7 @@ def infer(
             batch_size=batch_size,
             higher_is_anomalous=higher_is_anomalous,
             input=input,
+            n_threads=n_threads,
         )
     )
     labels = [result.label for result in results]
@@ -131,6 +138,7 @@ def infer_stream(
     higher_is_anomalous: bool | None = None,
     input: str = "auto",
     on_error: str = "raise",
+    n_threads: int | None = None,
 ) -> Iterator[Inference]:
     """Yield what a detector says of every image of a stream, which need not end.
 
@@ -151,6 +159,8 @@ def infer_stream(
     on_error : {"raise", "yield"}, default="raise"
         Whether an image that fails ends the stream, or is yielded with its `error`,
         after which the others go on.
+    n_threads : int or None, default=None
+        As of `infer`; between two results it does not hold.
 
     Yields
     ------
@@ -171,7 +181,20 @@ def infer_stream(
             f"one path, {os.fspath(images)!r}, is no set of images: put it into a list"
         )
     run = _runner(detector, higher_is_anomalous, input)
-    return _stream(run, images, include_maps, batch_size, on_error)
+    results = _stream(run, images, include_maps, batch_size, on_error)
+    return results if n_threads is None else _limited(results, detector, n_threads)
+
+
+def _limited(results, detector, n_threads):
+    """Yield results that are computed by so many threads."""
+    if needs_weights(detector) and find_spec("torch"):
+        import_module("torch")  # only what has been imported can be bounded
+    while True:
+        with limit_threads(n_threads):
+            result = next(results, None)
+        if result is None:
+            return
+        yield result
 
 
 def _stream(run, images, include_maps, batch_size, on_error):
@@ -251,7 +274,7 @@ def _runner(detector, higher_is_anomalous, input):
                 yield float(score), _label(score, threshold), anomaly_map
 
         return run
-    return _Foreign(detector, higher_is_anomalous, input)
+    return ForeignRunner(detector, higher_is_anomalous, input)
 
 
 def _is_ours(detector):
@@ -265,97 +288,3 @@ def _label(score, threshold):
     if threshold is None:
         return None
     return -1 if score > threshold else 1
-
-
-class _Foreign:
-    """Runs a detector that is not ours, on lists or on stacks."""
-
-    def __init__(self, detector, higher_is_anomalous, input):
-        self.detector = detector
-        names = ("decision_function", "score_samples")
-        self.score_name = next(
-            (name for name in names if hasattr(detector, name)), None
-        )
-        self.has_maps = hasattr(detector, "predict_anomaly_map")
-        if self.score_name is None and not self.has_maps:
-            raise TypeError(
-                f"{type(detector).__name__} has no detect, decision_function, "
-                "score_samples or predict_anomaly_map: it is no detector"
-            )
-        if higher_is_anomalous is None and self.score_name is not None:
-            if not isinstance(detector, OutlierMixin):
-                raise TypeError(
-                    f"what a high {self.score_name} of {type(detector).__name__} means is "
-                    "not known: say higher_is_anomalous=True (as in PyOD) or False (as in "
-                    "scikit-learn)"
-                )
-            higher_is_anomalous = False
-        self.higher_is_anomalous = higher_is_anomalous
-        self.input = input
-
-    def __call__(self, batch):
-        scores, maps = self._run(batch)
-        if scores is None:
-            scores = [pool_map(values, "max") for values in maps]
-        for number, score in enumerate(scores):
-            sign = 1 if self.higher_is_anomalous or self.score_name is None else -1
-            label = None
-            if self.score_name == "decision_function" and sign == -1:
-                label = -1 if score < 0 else 1
-            yield float(sign * score), label, None if maps is None else maps[number]
-
-    def _run(self, batch):
-        if self.input == "stack":
-            return self._call(_stack(batch))
-        try:
-            results = self._call(list(batch))
-            self.input = "list"
-            return results
-        except (TypeError, AttributeError, ValueError) as error:
-            if self.input == "list":
-                raise
-            first = error
-        try:
-            results = self._call(_stack(batch))
-        except (TypeError, AttributeError, ValueError) as second:
-            raise type(second)(
-                f"{type(self.detector).__name__} took neither a list of images ({first}) "
-                f"nor an array of them ({second})"
-            ) from first
-        self.input = "stack"
-        return results
-
-    def _call(self, batch):
-        scores = maps = None
-        if self.score_name is not None:
-            scores = np.asarray(getattr(self.detector, self.score_name)(batch), float)
-            if scores.shape != (len(batch),):
-                raise ValueError(
-                    f"{self.score_name} gave the shape {scores.shape} for "
-                    f"{len(batch)} images"
-                )
-        if self.has_maps:
-            maps = [
-                np.asarray(values, np.float32)
-                for values in self.detector.predict_anomaly_map(batch)
-            ]
-            _check_maps(maps, batch)
-        return scores, maps
-
-
-def _stack(batch):
-    shapes = {np.shape(image) for image in batch}
-    if len(shapes) > 1:
-        raise ValueError(f"images of several sizes make no array: {sorted(shapes)}")
-    return np.stack([np.asarray(image) for image in batch])
-
-
-def _check_maps(maps, batch):
-    if len(maps) != len(batch):
-        raise ValueError(f"there are {len(maps)} maps for {len(batch)} images")
-    for number, (values, image) in enumerate(zip(maps, batch, strict=True)):
-        expected = np.shape(image)[:2]
-        if values.ndim != 2 or (len(expected) == 2 and values.shape != expected):
-            raise ValueError(
-                f"map {number} has the shape {values.shape}, its image {expected}"
-            )

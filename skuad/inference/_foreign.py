@@ -1,0 +1,107 @@
+"""Detectors of other libraries."""
+
+import numpy as np
+from sklearn.base import OutlierMixin
+
+from skuad.base import pool_map
+
+
+class ForeignRunner:
+    """Runs a detector that is not ours, on lists or on stacks.
+
+    Parameters
+    ----------
+    detector : object
+    higher_is_anomalous, input
+        As of `infer`.
+    """
+
+    def __init__(self, detector, higher_is_anomalous, input):
+        self.detector = detector
+        names = ("decision_function", "score_samples")
+        self.score_name = next(
+            (name for name in names if hasattr(detector, name)), None
+        )
+        self.has_maps = hasattr(detector, "predict_anomaly_map")
+        if self.score_name is None and not self.has_maps:
+            raise TypeError(
+                f"{type(detector).__name__} has no detect, decision_function, "
+                "score_samples or predict_anomaly_map: it is no detector"
+            )
+        if higher_is_anomalous is None and self.score_name is not None:
+            if not isinstance(detector, OutlierMixin):
+                raise TypeError(
+                    f"what a high {self.score_name} of {type(detector).__name__} means is "
+                    "not known: say higher_is_anomalous=True (as in PyOD) or False (as in "
+                    "scikit-learn)"
+                )
+            higher_is_anomalous = False
+        self.higher_is_anomalous = higher_is_anomalous
+        self.input = input
+
+    def __call__(self, batch):
+        scores, maps = self._run(batch)
+        if scores is None:
+            scores = [pool_map(values, "max") for values in maps]
+        for number, score in enumerate(scores):
+            sign = 1 if self.higher_is_anomalous or self.score_name is None else -1
+            label = None
+            if self.score_name == "decision_function" and sign == -1:
+                label = -1 if score < 0 else 1
+            yield float(sign * score), label, None if maps is None else maps[number]
+
+    def _run(self, batch):
+        if self.input == "stack":
+            return self._call(_stack(batch))
+        try:
+            results = self._call(list(batch))
+            self.input = "list"
+            return results
+        except (TypeError, AttributeError, ValueError) as error:
+            if self.input == "list":
+                raise
+            first = error
+        try:
+            results = self._call(_stack(batch))
+        except (TypeError, AttributeError, ValueError) as second:
+            raise type(second)(
+                f"{type(self.detector).__name__} took neither a list of images ({first}) "
+                f"nor an array of them ({second})"
+            ) from first
+        self.input = "stack"
+        return results
+
+    def _call(self, batch):
+        scores = maps = None
+        if self.score_name is not None:
+            scores = np.asarray(getattr(self.detector, self.score_name)(batch), float)
+            if scores.shape != (len(batch),):
+                raise ValueError(
+                    f"{self.score_name} gave the shape {scores.shape} for "
+                    f"{len(batch)} images"
+                )
+        if self.has_maps:
+            maps = [
+                np.asarray(values, np.float32)
+                for values in self.detector.predict_anomaly_map(batch)
+            ]
+            _check_maps(maps, batch)
+        return scores, maps
+
+
+def _stack(batch):
+    shapes = {np.shape(image) for image in batch}
+    if len(shapes) > 1:
+        raise ValueError(f"images of several sizes make no array: {sorted(shapes)}")
+    return np.stack([np.asarray(image) for image in batch])
+
+
+def _check_maps(maps, batch):
+    if len(maps) != len(batch):
+        raise ValueError(f"there are {len(maps)} maps for {len(batch)} images")
+    for number, (values, image) in enumerate(zip(maps, batch, strict=True)):
+        expected = np.shape(image)[:2]
+        if values.ndim != 2 or (len(expected) == 2 and values.shape != expected):
+            raise ValueError(
+                f"map {number} has the shape {values.shape}, its image {expected}"
+            )

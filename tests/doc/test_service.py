@@ -1,0 +1,203 @@
+"""The service of the deployment guide, by real requests to the real application."""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from skuad.detectors import PatchKNN
+from skuad.inference import infer
+from skuad.io import write_image
+from skuad.utils._testing import make_images
+
+FOLDER = Path(__file__).parents[2] / "doc" / "examples" / "service"
+NEW = make_images(4, seed=6)
+NEW[2, 10:20, 10:20] = 255  # a defect
+
+
+@pytest.fixture(scope="module")
+def module():
+    spec = importlib.util.spec_from_file_location("service_app", FOLDER / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return PatchKNN(false_alarm_rate=0.1, random_state=0).fit(make_images(20, seed=5))
+
+
+@pytest.fixture(scope="module")
+def model(detector, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "part.joblib"
+    joblib.dump(detector, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory):
+    paths = [tmp_path_factory.mktemp("images") / f"{i}.png" for i in range(len(NEW))]
+    for path, image in zip(paths, NEW, strict=True):
+        write_image(path, image)
+    return [path.read_bytes() for path in paths]
+
+
+@pytest.fixture
+def client(module, model):
+    app = module.create_app(model, max_bytes=100_000, image_shape=NEW.shape[1:])
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_answers_are_those_of_the_detector(client, detector, uploads):
+    expected = infer(detector, NEW, include_maps=True)
+    answers = [client.post("/inspect", content=upload).json() for upload in uploads]
+    assert [answer["score"] for answer in answers] == list(expected.scores)
+    labels = ["good" if label == 1 else "anomalous" for label in expected.labels]
+    assert [answer["decision"] for answer in answers] == labels
+    assert labels[2] == "anomalous"
+    y0, x0, y1, x1 = answers[2]["regions"][0]["box"]
+    assert y0 < 20 and y1 > 10 and x0 < 20 and x1 > 10
+    assert answers[2]["image_shape"] == [48, 56, 3]
+
+
+def test_the_map_comes_on_demand(client, detector, uploads):
+    assert "map" not in client.post("/inspect", content=uploads[2]).json()
+    answer = client.post("/inspect?map=true", content=uploads[2]).json()["map"]
+    png = np.frombuffer(base64.b64decode(answer["png"]), np.uint8)
+    found = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) * answer["scale"]
+    np.testing.assert_allclose(
+        found, detector.transform(NEW[2:3])[0], atol=answer["scale"]
+    )
+
+
+def test_threads_get_the_answers_of_one(client, uploads):
+    def ask(number):
+        return client.post("/inspect?map=true", content=uploads[number % 4]).json()
+
+    alone = [ask(number) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(ask, range(24)))
+    assert together == alone * 6
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the upload: the file is empty"),
+        (b"GIF89a no image", "the upload"),
+        ("truncated", "the upload"),
+        ("gray", "channel"),
+    ],
+)
+def test_a_bad_image_is_refused_and_the_service_lives_on(
+    client, uploads, tmp_path, content, message
+):
+    if content == "truncated":
+        content = uploads[0][:200]
+    elif content == "gray":
+        write_image(tmp_path / "gray.png", NEW[0, ..., 0])
+        content = (tmp_path / "gray.png").read_bytes()
+    answer = client.post("/inspect", content=content)
+    assert answer.status_code == 422, answer.text
+    assert message in answer.json()["detail"]
+    assert "/" not in answer.json()["detail"]  # no place on the server
+    assert client.post("/inspect", content=uploads[0]).status_code == 200
+
+
+def test_a_fault_of_the_server_ends_one_request_only(
+    client, module, uploads, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "infer", lambda *args, **kwargs: 1 / 0)
+        for _ in range(5):  # more often than images may be inspected at once
+            assert client.post("/inspect", content=uploads[0]).status_code == 500
+    assert client.post("/inspect", content=uploads[0]).status_code == 200
+
+
+def test_a_large_upload_is_refused(client, uploads):
+    answer = client.post("/inspect", content=bytes(100_001))
+    assert answer.status_code == 413
+    assert "100000" in answer.json()["detail"]
+    assert client.post("/inspect", content=uploads[0]).status_code == 200
+
+
+def test_health_names_the_file(client, model):
+    assert client.get("/health").json() == {
+        "status": "ready",
+        "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+    }
+
+
+def test_another_file_is_not_even_opened(module, model, monkeypatch):
+    monkeypatch.setattr(module.joblib, "load", lambda path: pytest.fail("loaded"))
+    with (
+        pytest.raises(RuntimeError, match=r"part\.joblib has the SHA-256"),
+        TestClient(module.create_app(model, sha256="0" * 64)),
+    ):
+        pass
+
+
+def test_it_runs_as_the_guide_says(model, uploads, tmp_path):
+    """By uvicorn, in a process of its own, with settings from the environment."""
+    settings = {
+        "SKUAD_MODEL": str(model),
+        "SKUAD_MODEL_SHA256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "SKUAD_IMAGE_SHAPE": "48,56,3",
+        "OPENCV_IO_MAX_IMAGE_PIXELS": "3000",
+    }
+    port = 18_000 + os.getpid() % 10_000
+    command = "uvicorn --factory app:app_from_environment --port"
+    guide = FOLDER.parents[1] / "user_guide" / "deployment.md"
+    assert command in guide.read_text(encoding="utf-8")
+    with open(tmp_path / "log.txt", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command.split(), str(port)],
+            cwd=FOLDER,
+            env={**os.environ, **settings},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                status, _ = _ask(f"{url}/health")
+                break
+            except urllib.error.URLError:
+                assert process.poll() is None, (tmp_path / "log.txt").read_text()
+                time.sleep(0.2)
+        assert status == 200
+        status, answer = _ask(f"{url}/inspect", uploads[2])
+        assert (status, answer["decision"]) == (200, "anomalous")
+        # A small file may hold an image that fills the memory.
+        write_image(tmp_path / "large.png", np.zeros((100, 100, 3), np.uint8))
+        status, answer = _ask(f"{url}/inspect", (tmp_path / "large.png").read_bytes())
+        assert status == 422 and "cannot be decoded" in answer["detail"]
+        assert _ask(f"{url}/inspect", uploads[0])[0] == 200
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _ask(url, content=None):
+    try:
+        with urllib.request.urlopen(url, content, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
