@@ -131,7 +131,7 @@ def test_both_ends_of_integers_are_drawn():
         (Compose(["flip"]), "augmenters holds 'flip'"),
         (Compose(random_flip), "'augmenters'"),
     ],
-    ids=str,
+    ids=lambda item: str(item).partition(" at 0x")[0],
 )
 def test_bad_parameters(augmenter, message):
     images = make_images(2)
