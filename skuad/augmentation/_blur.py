@@ -12,7 +12,7 @@ from skuad.preprocessing._pixels import check_pixels
 _SUBPIXELS = 32
 
 
-def defocus_blur(image, radius=1.5):
+def defocus_blur(image: np.ndarray, radius: float = 1.5) -> np.ndarray:
     """Blur an image as a lens does that is out of focus.
 
     Every point becomes a disk, the circle of confusion of geometrical optics.
@@ -55,7 +55,9 @@ def defocus_blur(image, radius=1.5):
     return _filtered(image, _disk(float(radius)))
 
 
-def motion_blur(image, length=5.0, angle=0.0):
+def motion_blur(
+    image: np.ndarray, length: float = 5.0, angle: float = 0.0
+) -> np.ndarray:
     """Blur an image of something that moves at constant speed during the exposure.
 
     Parameters
@@ -96,7 +98,7 @@ def motion_blur(image, length=5.0, angle=0.0):
     return _filtered(image, _line(float(length), float(angle)))
 
 
-def _filtered(image, kernel):
+def _filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     # OpenCV has no half precision, and filters 16-bit integers at half the speed of
     # float32. It drops a last axis of length one.
     narrow = image.dtype in (np.float16, np.uint16)
@@ -111,7 +113,7 @@ def _filtered(image, kernel):
 
 
 @lru_cache(maxsize=32)
-def _disk(radius):
+def _disk(radius: float) -> np.ndarray:
     """Share of a disk's area in each pixel, float32 with an odd side."""
     half = int(np.ceil(radius - 0.5))
     fine = (np.arange((2 * half + 1) * _SUBPIXELS) + 0.5) / _SUBPIXELS - half - 0.5
@@ -122,7 +124,7 @@ def _disk(radius):
 
 
 @lru_cache(maxsize=32)
-def _line(length, angle):
+def _line(length: float, angle: float) -> np.ndarray:
     """Weights of the pixels along a line through the middle, float32, odd sides."""
     n_points = 64 * int(np.ceil(length))
     along = ((np.arange(n_points) + 0.5) / n_points - 0.5) * length

@@ -8,6 +8,7 @@ import numpy as np
 from skuad.augmentation._ranges import draw
 from skuad.preprocessing._pixels import check_pixels, full_scale
 
+_JPEG_LONGEST_SIDE = 65500
 # OpenCV 5 has look-up tables of 16 bits; 4 has them of 8.
 _LUT_DTYPES = (np.uint8, np.uint16) if int(cv2.__version__[0]) >= 5 else (np.uint8,)
 # Since 4.11 a file is decoded to RGB, with no swap of the channels afterwards.
@@ -81,14 +82,14 @@ def jpeg_compress(image, quality=90, *, data_range=None):
     if image.ndim == 3 and image.shape[2] == 4:
         colour = np.ascontiguousarray(image[..., :3])
         return np.dstack([jpeg_compress(colour, quality), image[..., 3]])
-    is_colour = image.ndim == 3 and image.shape[2] == 3
-    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if is_colour else image
-    done, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    if not done:
+    if max(image.shape[:2]) > _JPEG_LONGEST_SIDE:
         raise ValueError(
             f"an image of shape {image.shape} cannot be stored as a JPEG: its sides are "
-            "at most 65500 pixels long"
+            f"at most {_JPEG_LONGEST_SIDE} pixels long"
         )
+    is_colour = image.ndim == 3 and image.shape[2] == 3
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if is_colour else image
+    _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     del pixels  # the copy is not needed while the file is decoded
     if not is_colour:
         return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE).reshape(image.shape)

@@ -1,5 +1,7 @@
 """Vignetting, as a function of arrays."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -11,7 +13,7 @@ _BLOCK = 1 << 17
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
 
 
-def vignette(image, strength=0.3):
+def vignette(image: np.ndarray, strength: float = 0.3) -> np.ndarray:
     r"""Darken an image towards its corners, as a lens does.
 
     Parameters
@@ -73,7 +75,7 @@ def vignette(image, strength=0.3):
     return out.reshape(image.shape)
 
 
-def _factors(image, k):
+def _factors(image: np.ndarray, k: float) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of rows and their factors, float32 of shape (n_rows, W * C)."""
     height, width = image.shape[:2]
     channels = image.size // (height * width)

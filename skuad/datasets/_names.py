@@ -1,9 +1,10 @@
 """Names that users type: checked, with the nearest known one in the error."""
 
 import difflib
+from collections.abc import Iterable
 
 
-def check_name(name, known, what):
+def check_name(name: object, known: Iterable[str], what: str) -> str:
     """Return `name`, or raise with the known names and the nearest of them.
 
     Parameters
@@ -34,7 +35,7 @@ def check_name(name, known, what):
     )
 
 
-def did_you_mean(name, known):
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence with the nearest known name, or an empty string."""
     lower = {str(item).lower(): item for item in known}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 
-def grid_shape(image_shape, stride):
+def grid_shape(image_shape: tuple[int, ...], stride: int) -> tuple[int, int]:
     """Shape of the patch grid over an image.
 
     Parameters
@@ -42,7 +42,9 @@ def grid_shape(image_shape, stride):
 
 
 @lru_cache(maxsize=64)
-def cell_weights(size, n_cells, first=0, last=None):
+def cell_weights(
+    size: int, n_cells: int, first: int = 0, last: int | None = None
+) -> np.ndarray:
     """Share of each pixel in each cell's mean, along one axis.
 
     Parameters
@@ -74,7 +76,7 @@ def cell_weights(size, n_cells, first=0, last=None):
     return csr_array((data, pixel - pixel[0], indptr), shape=shape)
 
 
-def area_mean(values, shape):
+def area_mean(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Mean of pixel values over each cell of a grid.
 
     Pixels that two cells share count in each by the share that it covers.
@@ -103,7 +105,7 @@ def area_mean(values, shape):
     return np.ascontiguousarray(columns.T)
 
 
-def upsample_map(grid, image_shape):
+def upsample_map(grid: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     """Bilinear interpolation of patch values at the centres of pixels.
 
     A patch's value sits at the centre of its cell; beyond the centres of the outer
@@ -142,7 +144,7 @@ def upsample_map(grid, image_shape):
     return cv2.resize(grid, (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
 
 
-def coverage(mask, shape):
+def coverage(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Share of each cell that a pixel mask covers.
 
     Parameters

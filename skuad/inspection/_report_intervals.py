@@ -7,7 +7,9 @@ from scipy.stats import norm
 _STEP = 1e-9
 
 
-def wilson_interval(count, total, confidence_level=0.95) -> tuple[float, float]:
+def wilson_interval(
+    count: int, total: int, confidence_level: float = 0.95
+) -> tuple[float, float]:
     """Score interval of a proportion [1]_.
 
     Unlike the textbook interval it makes sense for 0 of n and for n of n.
@@ -41,7 +43,9 @@ def wilson_interval(count, total, confidence_level=0.95) -> tuple[float, float]:
     return float(max(0.0, low)), float(min(1.0, high))
 
 
-def auc_interval(auc, n_good, n_anomalous, confidence_level=0.95):
+def auc_interval(
+    auc: float, n_good: int, n_anomalous: int, confidence_level: float = 0.95
+) -> tuple[float, float]:
     """Score interval of the area under a ROC curve: method 5 of [1]_.
 
     It is the set of areas whose standard error, by Hanley and McNeil's formula for a
@@ -73,7 +77,7 @@ def auc_interval(auc, n_good, n_anomalous, confidence_level=0.95):
     z = norm.ppf((1 + confidence_level) / 2)
     balanced = (n_good + n_anomalous) / 2 - 1
 
-    def excess(area):
+    def excess(area: float) -> float:
         """Squared distance from the area that was seen, less that which is allowed."""
         shape = (1 - area) / (2 - area) + area / (1 + area)
         variance = area * (1 - area) * (1 + balanced * shape) / (n_good * n_anomalous)

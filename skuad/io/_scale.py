@@ -5,7 +5,7 @@ import numpy as np
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def unit_float(image, *, data_range=None):
+def unit_float(image: np.ndarray, *, data_range: float | None = None) -> np.ndarray:
     """Convert pixels to float32, where full scale is 1.
 
     Parameters

@@ -1,14 +1,15 @@
 """Metrics of one score per image."""
 
 import numpy as np
+import numpy.typing as npt
 
 from skuad.metrics._evidence import Anomalies, PixelCounter, group_scores, make_levels
-from skuad.metrics._levels import average_precision, roc_auc
+from skuad.metrics._levels import Levels, average_precision, roc_auc
 from skuad.metrics._pixel import F1Max, as_f1_max, warn_undefined
 from skuad.metrics._targets import image_labels
 
 
-def image_roc_auc_score(y_true, scores):
+def image_roc_auc_score(y_true: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Area under the ROC curve of image scores.
 
     Parameters
@@ -46,7 +47,9 @@ def image_roc_auc_score(y_true, scores):
     return np.nan if levels is None else float(roc_auc(levels))
 
 
-def image_average_precision_score(y_true, scores):
+def image_average_precision_score(
+    y_true: npt.ArrayLike, scores: npt.ArrayLike
+) -> float:
     """Average precision of image scores, anomalous images being the positives.
 
     Parameters
@@ -74,7 +77,7 @@ def image_average_precision_score(y_true, scores):
     return np.nan if levels is None else float(average_precision(levels))
 
 
-def image_f1_max_score(y_true, scores):
+def image_f1_max_score(y_true: npt.ArrayLike, scores: npt.ArrayLike) -> F1Max:
     """Return the highest F1 of image scores over all thresholds, and the threshold.
 
     Parameters
@@ -106,7 +109,9 @@ def image_f1_max_score(y_true, scores):
     return F1Max(np.nan, np.nan) if levels is None else as_f1_max(levels)
 
 
-def image_levels(y_true, scores, name):
+def image_levels(
+    y_true: npt.ArrayLike, scores: npt.ArrayLike, name: str
+) -> Levels | None:
     """Return the levels of one score per image, or None with a warning."""
     labels = image_labels(y_true)
     scores = check_scores(scores, len(labels))
@@ -121,7 +126,7 @@ def image_levels(y_true, scores, name):
     return make_levels(anomalies, distinct, groups, counter.counts(), len(labels))
 
 
-def check_scores(scores, n_images):
+def check_scores(scores: npt.ArrayLike, n_images: int) -> np.ndarray:
     """Return one finite score per image as an array, or raise."""
     scores = np.asarray(scores)
     if scores.shape != (n_images,):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def available_memory():
+def available_memory() -> int | None:
     """Return the bytes that this process can still allocate, or None if unknown.
 
     It is the lesser of what the machine has free (page cache included) and what the
@@ -24,7 +24,7 @@ def available_memory():
     return min(limits, default=None)
 
 
-def _reclaimable(group):
+def _reclaimable(group: Path) -> int:
     """Return the bytes of page cache that a control group can give up."""
     for line in (group / "memory.stat").read_text().splitlines():
         name, _, value = line.partition(" ")
@@ -33,7 +33,7 @@ def _reclaimable(group):
     return 0
 
 
-def require_memory(n_bytes, *, purpose, advice):
+def require_memory(n_bytes: int, *, purpose: str, advice: str) -> None:
     """Raise MemoryError if an allocation exceeds the memory that is available.
 
     Parameters

@@ -5,7 +5,9 @@ import numpy as np
 from skuad.neighbors._exact import nearest_neighbors
 
 
-def reweighted_distance(query, nearest, bank, *, n_neighbors=9) -> float:
+def reweighted_distance(
+    query: np.ndarray, nearest: int, bank: np.ndarray, *, n_neighbors: int = 9
+) -> float:
     """Distance of a row to its nearest bank row, weighted by that row's surroundings.
 
     Equation 7 of [1]_: ``d * (1 - exp(d) / sum(exp(d_b)))``, where d_b are the distances

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def coarse_center(X):
+def coarse_center(X: np.ndarray) -> np.ndarray:
     """Return a point near the mean of the rows, on a coarse power-of-two grid.
 
     Subtracting it removes the common offset, which is what spoils distances
@@ -38,7 +38,7 @@ def coarse_center(X):
     return center
 
 
-def first_equal_row(X):
+def first_equal_row(X: np.ndarray) -> np.ndarray:
     """Return, for every row, the lowest index of a row with the same bits.
 
     Rows are compared where a 64-bit hash of them agrees. The hash is a sum of

