@@ -90,9 +90,18 @@ def _set_shared(n_threads):
     for pool in _blas():
         if n_threads is not None:
             _before.setdefault(pool.filepath, pool.num_threads)
-            pool.set_num_threads(n_threads)
+            _set_blas(pool, n_threads)
         elif pool.filepath in _before:
-            pool.set_num_threads(_before[pool.filepath])
+            _set_blas(pool, _before[pool.filepath])
+
+
+def _set_blas(pool, n_threads):
+    # threadpoolctl ignores all threads but the one that came first, in newer versions;
+    # here a lock sees to it that they come one by one.
+    release = getattr(pool, "clear_controlling_thread", lambda: None)
+    release()
+    pool.set_num_threads(n_threads)
+    release()
 
 
 def _set_torch(n_threads):
