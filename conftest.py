@@ -4,6 +4,8 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).parent
 #: The extra `test` installs them all; the library itself needs none.
 _OPTIONAL = {
@@ -50,3 +52,27 @@ def pytest_report_header():
         f"left out: {path}, since {package} is not installed"
         for path, package in sorted(_LEFT_OUT.items())
     ]
+
+
+def _skip_for_what_is_lacking():
+    """Skip a test that imports, in its body or a fixture, what is not installed."""
+    try:
+        return (yield)
+    except ImportError as error:
+        cause = error.__cause__ or error
+        name = (getattr(cause, "name", None) or "").partition(".")[0]
+        if name not in _OPTIONAL or find_spec(name):
+            raise
+        pytest.skip(f"{name} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """See `_skip_for_what_is_lacking`."""
+    return (yield from _skip_for_what_is_lacking())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """See `_skip_for_what_is_lacking`."""
+    return (yield from _skip_for_what_is_lacking())
