@@ -20,7 +20,11 @@ def script():
 
 def _mean_rate(script, name, n_repetitions=N_REPETITIONS):
     rates = script["measure"](
-        n_repetitions, n_train=N_TRAIN, n_test=N_TEST, size=48, names=[name]
+        range(n_repetitions),
+        n_train=N_TRAIN,
+        n_test=N_TEST,
+        size=48,
+        names=[name],
     )
     return rates[name].mean()
 
