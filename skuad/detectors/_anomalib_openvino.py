@@ -1,6 +1,5 @@
 """Networks that anomalib exported to OpenVINO or ONNX, run by OpenVINO."""
 
-import io
 import os
 
 import cv2
@@ -124,11 +123,8 @@ def load_openvino_network(source, *, model, device, needed_by) -> OpenvinoNetwor
         If the file cannot be read, or was not exported by anomalib.
     """
     openvino = import_optional("openvino", extra="openvino", needed_by=needed_by)
-    where = source.path
-    if source.content is not None:
-        where = io.BytesIO(source.content.tobytes())
     try:
-        graph = openvino.Core().read_model(where)
+        graph = openvino.Core().read_model(source.path)
     except RuntimeError as error:
         raise ValueError(
             f"{source.path} cannot be read by OpenVINO: it is damaged, or the file with "
