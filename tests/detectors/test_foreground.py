@@ -83,7 +83,7 @@ def test_holes_and_gaps_belong_to_the_object():
     component = np.ones(1, np.float32)
     values = np.zeros((*SHAPE, 1), np.float32)
     values[2:11, 3:13] = 1
-    values[5:8, 6:10] = 0
+    values[4:9, 5:11] = 0
     found = foreground_grid(values, component, 0.5)
     assert found[1:12, 2:14].all()
     assert found.sum() == 11 * 12

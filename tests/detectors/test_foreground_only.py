@@ -90,6 +90,13 @@ class Brightness(BaseEstimator):
         return [np.asarray(image, np.float32)[..., 0] for image in X]
 
 
+class KnowsNoRegions(Brightness):
+    """A foreign detector that yields maps by itself."""
+
+    def detect(self, X):
+        return ((anomaly_map, 1.0) for anomaly_map in self.transform(X))
+
+
 @pytest.mark.parametrize(
     "inner",
     [
@@ -99,6 +106,7 @@ class Brightness(BaseEstimator):
         make_pipeline(HomomorphicFilter(), KNN),
         MapDecision(KNN, SmoothMaps(2)),
         Brightness(),
+        KnowsNoRegions(),
     ],
     ids=lambda inner: type(inner).__name__,
 )
@@ -154,6 +162,7 @@ def test_inside_a_region_of_interest():
     masks = outer.detector_.foreground_masks(NEW)
     assert (maps[~(masks & roi)] == 0).all()
     assert maps[masks & roi].max() > 0
+    assert_allclose(-outer.score_samples(NEW), maps.max(axis=(1, 2)))
 
 
 def test_turned_copies_have_masks_of_their_own():
