@@ -18,8 +18,8 @@ import os
 import time
 
 import numpy as np
-from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 
+from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 from skuad.base import detect
 from skuad.datasets import make_defect_images
 from skuad.detectors import PatchDetector, PatchKNN
@@ -91,7 +91,9 @@ def main():
                 ]
             )
             results[f"{data.__name__}: {name}"] = by_seed.tolist()
-            spread = by_seed.std(axis=0, ddof=1) if options.seeds > 1 else by_seed[0] * 0
+            spread = (
+                by_seed.std(axis=0, ddof=1) if options.seeds > 1 else by_seed[0] * 0
+            )
             cells = [
                 f"{mean:.3f} ± {deviation:.3f}"
                 for mean, deviation in zip(

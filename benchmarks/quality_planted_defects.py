@@ -31,11 +31,11 @@ ROC AUC 0.85; Mahalanobis AUPRO 0.70.
 import argparse
 
 import numpy as np
-from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.planted_defects import TINTS, make_planted_defects, photographs
 from skuad.base import pool_map
 from skuad.datasets import make_defect_images
 from skuad.feature_extraction import FilterBankEmbedder, upsample_map
