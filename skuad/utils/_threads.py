@@ -28,6 +28,11 @@ def limit_threads(n_threads: int) -> Iterator[None]:
     n_threads : int
         Number of threads, 1 or more.
 
+    Yields
+    ------
+    None
+        The limit holds within the block.
+
     Raises
     ------
     ValueError

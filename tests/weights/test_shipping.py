@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
 import skops.io
@@ -29,8 +28,27 @@ from skuad.weights import (
 IMAGES = make_images(8, size=(64, 64))
 NEW = make_images(3, size=(64, 64), seed=7)
 
-#: Runs in a new process that has no network: any socket is an error.
-_ELSEWHERE = """
+#: Fits, in a process of its own.
+_AT_THE_DESK = """
+import sys
+import joblib, numpy
+from sklearn.pipeline import make_pipeline
+from skuad.detectors import PatchKNN, Tiled
+from skuad.feature_extraction import TimmEmbedder
+from skuad.preprocessing import GrayWorld
+
+folder, weights, store = sys.argv[1:]
+images, new = numpy.load(f"{folder}/images.npy"), numpy.load(f"{folder}/new.npy")
+embedder = TimmEmbedder(
+    "test_vit", weights=weights, dtype="float32", store_weights=store == "True"
+)
+detector = Tiled(PatchKNN(embedder, coreset="random", random_state=0), tile=48)
+pipe = make_pipeline(GrayWorld(), detector.set_params(false_alarm_rate=0.2)).fit(images)
+joblib.dump(pipe, f"{folder}/line.joblib")
+numpy.savez(f"{folder}/desk.npz", maps=pipe.transform(new), scores=pipe.score_samples(new))
+"""
+#: Runs in a new process that has no network: any connection is an error.
+_AT_THE_LINE = """
 import socket, sys
 
 def refuse(*args, **kwargs):
@@ -38,9 +56,10 @@ def refuse(*args, **kwargs):
 
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 import joblib, numpy
-estimator = joblib.load(sys.argv[1])
-new = numpy.load(sys.argv[2])
-numpy.savez(sys.argv[3], maps=estimator.transform(new), scores=estimator.score_samples(new))
+
+folder = sys.argv[1]
+pipe, new = joblib.load(f"{folder}/line.joblib"), numpy.load(f"{folder}/new.npy")
+numpy.savez(f"{folder}/line.npz", maps=pipe.transform(new), scores=pipe.score_samples(new))
 """
 
 
@@ -58,23 +77,18 @@ def _pipeline(weights, **params):
     ).fit(IMAGES)
 
 
-def _run_elsewhere(estimator, folder):
-    joblib.dump(estimator, folder / "line.joblib")
-    np.save(folder / "new.npy", NEW)
-    files = [str(folder / name) for name in ("line.joblib", "new.npy", "out.npz")]
-    subprocess.run([sys.executable, "-c", _ELSEWHERE, *files], check=True)
-    return np.load(folder / "out.npz")
-
-
 @pytest.mark.parametrize("store", [False, True], ids=["weights apart", "stored"])
 def test_equal_bits_in_a_new_process_without_network(weights, tmp_path, store):
-    estimator = _pipeline(weights, store_weights=store)
-    expected = estimator.transform(NEW), estimator.score_samples(NEW)
+    np.save(tmp_path / "images.npy", IMAGES)
+    np.save(tmp_path / "new.npy", NEW)
+    desk = [sys.executable, "-c", _AT_THE_DESK, str(tmp_path), weights, str(store)]
+    subprocess.run(desk, check=True)
     if store:
-        (tmp_path / "net.pth").unlink()
-    found = _run_elsewhere(estimator, tmp_path)
-    np.testing.assert_array_equal(found["maps"], expected[0])
-    np.testing.assert_array_equal(found["scores"], expected[1])
+        os.remove(weights)
+    subprocess.run([sys.executable, "-c", _AT_THE_LINE, str(tmp_path)], check=True)
+    desk, line = np.load(tmp_path / "desk.npz"), np.load(tmp_path / "line.npz")
+    np.testing.assert_array_equal(line["maps"], desk["maps"])
+    np.testing.assert_array_equal(line["scores"], desk["scores"])
 
 
 def test_a_file_holds_the_network_on_demand_only(weights):
