@@ -1,0 +1,21 @@
+"""Names for what public signatures take and return."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A path, as `open` takes it.
+StrPath: TypeAlias = str | PathLike[str]
+#: An array whose dtype is not stated.
+Array: TypeAlias = NDArray[Any]
+#: An array of float32 or float64.
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+#: A path or an array of shape (H, W) or (H, W, C).
+ImageLike: TypeAlias = StrPath | Array
+#: Images: paths and arrays in a sequence, or one array of shape (n, H, W[, C]).
+ImagesLike: TypeAlias = Sequence[ImageLike] | Array
+#: Masks in a sequence, or one array of shape (n, H, W); None is a good image.
+MasksLike: TypeAlias = Sequence[ImageLike | None] | Array
