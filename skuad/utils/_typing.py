@@ -13,9 +13,14 @@ StrPath: TypeAlias = str | PathLike[str]
 Array: TypeAlias = NDArray[Any]
 #: An array of float32 or float64.
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
+#: An array of integers of any width.
+IntArray: TypeAlias = NDArray[np.integer[Any]]
 #: A path or an array of shape (H, W) or (H, W, C).
 ImageLike: TypeAlias = StrPath | Array
 #: Images: paths and arrays in a sequence, or one array of shape (n, H, W[, C]).
 ImagesLike: TypeAlias = Sequence[ImageLike] | Array
-#: Masks in a sequence, or one array of shape (n, H, W); None is a good image.
-MasksLike: TypeAlias = Sequence[ImageLike | None] | Array
+#: Masks in a sequence, or one array of shape (n, H, W); None is a good image and -1 an
+#: anomalous one of unknown extent.
+MasksLike: TypeAlias = Sequence[ImageLike | int | None] | Array
+#: Anomaly maps (H, W) in a sequence, or one array of shape (n, H, W).
+MapsLike: TypeAlias = Sequence[Array] | Array
