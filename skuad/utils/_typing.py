@@ -5,7 +5,7 @@ from os import PathLike
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 #: A path, as `open` takes it.
 StrPath: TypeAlias = str | PathLike[str]
