@@ -36,7 +36,10 @@ class _FitContext(Protocol):
 
 class _ValidateParams(Protocol):
     def __call__(
-        self, parameter_constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
+        self,
+        parameter_constraints: dict[str, Any],
+        *,
+        prefer_skip_nested_validation: bool,
     ) -> Callable[[_Function], _Function]: ...
 
 

@@ -17,10 +17,14 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 #: A path or an array of shape (H, W) or (H, W, C).
 ImageLike: TypeAlias = StrPath | Array
+#: Row numbers of a training side and a test side.
+Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 #: Images: paths and arrays in a sequence, or one array of shape (n, H, W[, C]).
 ImagesLike: TypeAlias = Sequence[ImageLike] | Array
 #: Masks in a sequence, or one array of shape (n, H, W); None is a good image and -1 an
 #: anomalous one of unknown extent.
 MasksLike: TypeAlias = Sequence[ImageLike | int | None] | Array
+#: The y of fit: labels of +1 and -1, masks, or a list of both; None says nothing.
+TargetsLike: TypeAlias = ArrayLike | MasksLike | None
 #: Anomaly maps (H, W) in a sequence, or one array of shape (n, H, W).
 MapsLike: TypeAlias = Sequence[Array] | Array
