@@ -9,8 +9,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skuad.detectors import PatchKNN, Tiled
-from skuad.inference import infer, infer_stream
+from skuad.inference import infer, infer_stream, regions_of
 from skuad.io import write_image
+from skuad.postprocessing import MapDecision
 from skuad.preprocessing import GrayWorld
 from skuad.utils._testing import make_images
 
@@ -55,6 +56,44 @@ def test_compositions(kind):
 
 def test_without_threshold_there_are_no_labels():
     assert infer(_fitted(calibration=None), NEW).labels is None
+
+
+@pytest.mark.parametrize("kind", ["alone", "pipeline", "search"])
+def test_regions_are_by_the_rules_of_a_decision(kind):
+    decision = MapDecision(PatchKNN(random_state=0), min_area=500, false_alarm_rate=0.1)
+    estimator = {
+        "alone": decision,
+        "pipeline": make_pipeline(GrayWorld(), decision),
+        "search": GridSearchCV(
+            decision, {"closing": [2]}, scoring=lambda *args: 0.0, cv=2
+        ),
+    }[kind].fit(make_images(20, seed=5))
+    last = getattr(estimator, "best_estimator_", estimator)
+    last = last[-1] if kind == "pipeline" else last
+    images = NEW[:4].copy()
+    images[1, 20:24, 20:24] = 150
+    images[2, 10:20, 10:20] = 255
+    maps = infer(estimator, images, include_maps=True).maps
+    found = [regions_of(estimator, one) for one in maps]
+    seen = GrayWorld().fit_transform(images) if kind == "pipeline" else images
+    assert found == last.regions(seen)
+    assert (len(found[1]), len(found[2])) == (0, 1)
+    assert (maps[1] > -last.offset_).any()  # a region, but a small one
+    # Another threshold of images takes the place of its own, but not that of pixels.
+    assert regions_of(estimator, maps[2], threshold=1e9) == []
+    last.threshold = -last.offset_
+    assert regions_of(estimator, maps[2], threshold=1e9) == found[2]
+
+
+def test_regions_of_a_detector_are_what_is_above_its_threshold(detector):
+    (one,) = infer(detector, NEW[2:3], include_maps=True).maps
+    one[:] = 0
+    one[4:7, 5:9] = -2 * detector.offset_
+    (region,) = regions_of(detector, one)
+    assert (region["box"], region["area"]) == ((4, 5, 7, 9), 12)
+    assert regions_of(detector, 0 * one) == []
+    assert regions_of(_fitted(calibration=None), one) is None
+    assert len(regions_of(_fitted(calibration=None), one, threshold=1e-6)) == 1
 
 
 def test_an_endless_stream_is_taken_one_by_one(detector):

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from skuad.calibration import ConformalDetector
 from skuad.cli._files import write_array
 from skuad.cli._model import final_step
 from skuad.cli._pictures import Pictures
 from skuad.cli._stream import detect_each
+from skuad.inference import regions_of
 from skuad.io import write_image
-from skuad.postprocessing import MapDecision, clean_mask, mask_regions
 
 # Regions of an image that are written down; noise has thousands.
 _MOST_REGIONS = 50
@@ -91,11 +90,10 @@ class Job:
         if hasattr(final_step(self.estimator), "p_values"):
             (p_value,) = p_values(self.estimator, [detection.path])
             details["p_value"] = float(p_value)
-        mask = defect_mask(self.estimator, detection.anomaly_map, self.threshold)
-        details["regions"] = None
-        if mask is not None:
-            regions = mask_regions(detection.anomaly_map, mask) if mask.any() else []
-            details["regions"] = regions[:_MOST_REGIONS]
+        regions = regions_of(
+            self.estimator, detection.anomaly_map, threshold=self.threshold
+        )
+        details["regions"] = None if regions is None else regions[:_MOST_REGIONS]
         return details
 
 
@@ -112,32 +110,3 @@ def p_values(estimator, X):
     if hasattr(estimator, "best_estimator_"):
         return p_values(estimator.best_estimator_, X)
     return estimator.p_values(X)
-
-
-def defect_mask(estimator, anomaly_map, threshold):
-    """Return the pixels of defects as the detector itself would; None without threshold.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    anomaly_map : ndarray of shape (H, W)
-    threshold : float or None
-        Of image scores; detectors with one for pixels take that.
-    """
-    last = final_step(estimator)
-    if isinstance(last, ConformalDetector):
-        threshold = -last.pixel_offset_
-    elif isinstance(last, MapDecision) and last.threshold is not None:
-        threshold = last.threshold
-    if threshold is None:
-        return None
-    mask = anomaly_map > np.float64(threshold)
-    if isinstance(last, MapDecision) and mask.any():
-        return clean_mask(
-            mask,
-            min_area=last.min_area,
-            closing=last.closing,
-            fill_holes=last.fill_holes,
-        )
-    return mask

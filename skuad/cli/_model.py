@@ -15,6 +15,7 @@ from skuad.base import MetaMapDetector
 from skuad.cli._console import Failure, one_line
 from skuad.datasets._names import did_you_mean
 from skuad.detectors import Tiled
+from skuad.inference._infer import final_step
 from skuad.io import dump_atomically
 
 _VERSION = "skuad_version_"
@@ -105,15 +106,6 @@ def _chain(estimator):
     for name in ("best_estimator_", "detector_"):
         if hasattr(estimator, name):
             yield from _chain(getattr(estimator, name))
-
-
-def final_step(estimator):
-    """Return the step that owns the threshold."""
-    if isinstance(estimator, Pipeline):
-        return final_step(estimator[-1])
-    if hasattr(estimator, "best_estimator_"):
-        return final_step(estimator.best_estimator_)
-    return estimator
 
 
 def find_tiled(estimator) -> Tiled | None:

@@ -256,12 +256,17 @@ def threshold_of(detector: Any) -> float | None:
     threshold : float or None
         Minus ``offset_``; None without a threshold.
     """
-    if isinstance(detector, Pipeline):
-        return threshold_of(detector[-1])
-    if hasattr(detector, "best_estimator_"):
-        return threshold_of(detector.best_estimator_)
-    offset = getattr(detector, "offset_", np.nan)
+    offset = getattr(final_step(detector), "offset_", np.nan)
     return None if np.isnan(offset) else float(-offset)
+
+
+def final_step(detector: Any) -> Any:
+    """Return the detector that a pipeline or a search ends in: it owns the threshold."""
+    if isinstance(detector, Pipeline):
+        return final_step(detector[-1])
+    if hasattr(detector, "best_estimator_"):
+        return final_step(detector.best_estimator_)
+    return detector
 
 
 def _runner(detector, higher_is_anomalous, input):

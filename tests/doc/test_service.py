@@ -18,10 +18,14 @@ import joblib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sklearn.pipeline import make_pipeline
 
+from skuad.cli import main
 from skuad.detectors import PatchKNN
 from skuad.inference import infer
 from skuad.io import write_image
+from skuad.postprocessing import MapDecision
+from skuad.preprocessing import GrayWorld
 from skuad.utils._testing import make_images
 
 FOLDER = Path(__file__).parents[2] / "doc" / "examples" / "service"
@@ -74,6 +78,29 @@ def test_answers_are_those_of_the_detector(client, detector, uploads):
     y0, x0, y1, x1 = answers[2]["regions"][0]["box"]
     assert y0 < 20 and y1 > 10 and x0 < 20 and x1 > 10
     assert answers[2]["image_shape"] == [48, 56, 3]
+
+
+def test_regions_are_by_the_rules_of_the_detector(module, tmp_path):
+    """Of a pipeline that ends in a MapDecision; `skuad infer` writes the same."""
+    estimator = make_pipeline(
+        GrayWorld(),
+        MapDecision(PatchKNN(random_state=0), min_area=500, false_alarm_rate=0.1),
+    ).fit(make_images(20, seed=5))
+    joblib.dump(estimator, tmp_path / "m.joblib")
+    images = NEW.copy()
+    images[1, 20:24, 20:24] = 150  # its region is smaller than min_area
+    for number, image in enumerate(images):
+        write_image(tmp_path / f"{number}.png", image)
+    paths = [str(tmp_path / f"{number}.png") for number in range(len(images))]
+    out = str(tmp_path / "out")
+    assert main(["infer", str(tmp_path / "m.joblib"), *paths, "--out", out]) == 0
+    lines = Path(out, "predictions.jsonl").read_text().splitlines()
+    expected = [json.loads(line)["regions"] for line in lines]
+    with TestClient(module.create_app(tmp_path / "m.joblib")) as client:
+        answers = [client.post("/inspect", content=Path(p).read_bytes()) for p in paths]
+    assert [answer.json()["regions"] for answer in answers] == expected
+    assert answers[1].json()["decision"] == "anomalous"
+    assert [len(regions) for regions in expected] == [0, 0, 1, 0]
 
 
 def test_the_map_comes_on_demand(client, detector, uploads):

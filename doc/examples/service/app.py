@@ -27,9 +27,8 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
-from skuad.inference import infer, threshold_of, warm_up
+from skuad.inference import infer, regions_of, threshold_of, warm_up
 from skuad.io import read_image
-from skuad.postprocessing import mask_regions
 from skuad.utils import limit_threads
 from skuad.weights import check_weights
 
@@ -66,15 +65,13 @@ class Inspector:
                 "score": score,
                 "threshold": self.threshold,
                 "decision": None,
-                "regions": None,
+                "regions": regions_of(self.detector, anomaly_map),
                 "image_shape": image.shape,
                 "model_sha256": self.sha256,
             }
             if self.threshold is not None:
                 anomalous = result.labels[0] == -1
                 answer["decision"] = "anomalous" if anomalous else "good"
-                mask = anomaly_map > self.threshold
-                answer["regions"] = mask_regions(anomaly_map, mask)
             if with_map:
                 answer["map"] = encode(anomaly_map)
             return answer
