@@ -5,7 +5,6 @@ import traceback
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 
@@ -15,11 +14,10 @@ from skuad.model_selection._benchmark_category import (
     run_category,
     seed_parameters,
 )
-from skuad.model_selection._benchmark_data import find_categories
+from skuad.model_selection._benchmark_data import find_categories, leave_out_unreadable
+from skuad.model_selection._benchmark_rows import from_json, means, to_json
 from skuad.model_selection._benchmark_store import Store, fingerprint, settings_of
 from skuad.utils._optional import import_optional
-
-_SUMS = ("n_test", "n_good", "n_anomalous", "n_false_alarms", "n_detected", "n_train")
 
 
 class BenchmarkError(RuntimeError):
@@ -33,17 +31,20 @@ class BenchmarkError(RuntimeError):
         The traceback of each category that failed.
     results : list of dict, or DataFrame
         What `run_benchmark` would have returned, of the others.
+    reasons : dict of str to str
+        What the exception of each category says, on one line.
 
     Attributes
     ----------
-    errors, results
+    errors, results, reasons
         As given.
     """
 
-    def __init__(self, message, errors=None, results=None):
+    def __init__(self, message, errors=None, results=None, reasons=None):
         super().__init__(message)
         self.errors = errors
         self.results = results
+        self.reasons = reasons
 
 
 def run_benchmark(
@@ -59,6 +60,8 @@ def run_benchmark(
     random_state=None,
     n_jobs=None,
     error="collect",
+    unreadable="raise",
+    observer=None,
     as_frame=False,
     verbose=1,
 ):
@@ -112,6 +115,23 @@ def run_benchmark(
     error : {"collect", "raise"}, default="collect"
         Whether an error in one category is recorded, the others are run, and
         `BenchmarkError` is raised in the end; or it is raised at once.
+    unreadable : {"raise", "skip"}, default="raise"
+        Whether a test image that cannot be read is an error of its category, or is left
+        out and counted; then every test image is decoded once more.
+    observer : object, default=None
+        Keeps what the table does not: maps, scores of images, fitted estimators. Its
+        methods are called with a category, which has `name`, `train`, `test`,
+        `target`, `masks`, `kinds` of defects and `unreadable`, a dict of path to
+        fault:
+
+        - ``begin(category, estimator)`` before the estimator is fitted;
+        - ``scored(category, estimator, index, anomaly_map, score)`` after each test
+          image; the time it takes is not counted;
+        - ``end(category, estimator)`` before the result is stored.
+
+        What it raises is an error of the category. With several jobs every category
+        has a copy of it in another process. It hears nothing of categories that were
+        finished before.
     as_frame : bool, default=False
         Whether to return a pandas DataFrame.
     verbose : int, default=1
@@ -129,6 +149,8 @@ def run_benchmark(
             lighting conditions every condition.
         n_test, n_good, n_anomalous : int
             Number of test images, and how many of them are good and anomalous.
+        n_unreadable : int
+            Number of test images that were left out, see `unreadable`.
         n_false_alarms, n_detected : int
             How many good and how many anomalous images the threshold flags; nan
             without a threshold.
@@ -178,6 +200,7 @@ def run_benchmark(
     [('weave', 10, 20), ('brushed', 10, 20), ('mean', 20, 40)]
     """
     check_name(error, ("collect", "raise"), "error")
+    check_name(unreadable, ("raise", "skip"), "unreadable")
     if as_frame:
         _pandas()  # before hours of work
     Metrics(metrics)
@@ -198,23 +221,30 @@ def run_benchmark(
             continue
         key = None
         if out is not None:
-            key = fingerprint(model, category, metrics=chosen.names)
+            key = fingerprint(
+                model, category, metrics=chosen.names, unreadable=unreadable
+            )
             rows = store.read(name, key) if resume else None
             if rows is not None:
                 finished[name] = rows
                 continue
         tasks.append((category, chosen, key))
-    for name, outcome in _run(model, tasks, store, error, n_jobs, verbose):
+    run_one = partial(_run_one, model, store, error, unreadable, observer)
+    for name, outcome in _run(run_one, tasks, n_jobs, verbose):
         if isinstance(outcome, _Failure):
             errors[name] = outcome
         else:
             finished[name] = outcome
-    rows = [_from_json(row) for name in loaders for row in finished.get(name, ())]
-    rows += _means(rows) if len(finished) > 1 else []
+    rows = [from_json(row) for name in loaders for row in finished.get(name, ())]
+    rows += means(rows) if len(finished) > 1 else []
     table = _pandas().DataFrame(rows) if as_frame else rows
     if errors:
-        texts = {name: failure.text for name, failure in errors.items()}
-        raise BenchmarkError(_describe(errors, loaders, out), texts, table)
+        raise BenchmarkError(
+            _describe(errors, loaders, out),
+            {name: failure.text for name, failure in errors.items()},
+            table,
+            {name: failure.summary for name, failure in errors.items()},
+        )
     return table
 
 
@@ -231,7 +261,7 @@ class _Failure(NamedTuple):
         return cls(f"{type(fault).__name__}: {first}", text)
 
 
-def _run(model, tasks, store, error, n_jobs, verbose):
+def _run(run_one, tasks, n_jobs, verbose):
     """Yield the name and the rows, or the failure, of each category that ends."""
     from tqdm import tqdm
 
@@ -248,34 +278,43 @@ def _run(model, tasks, store, error, n_jobs, verbose):
             for task in tasks:
                 bar.set_postfix_str(task[0].name)
                 done = bar.n + len(task[0].target)
-                yield task[0].name, _run_one(model, *task, store, error, bar.update)
+                yield task[0].name, run_one(*task, bar.update)
                 bar.update(done - bar.n)
             return
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         run = delayed(_run_named)
-        for name, n_images, outcome in parallel(
-            run(model, *task, store, error) for task in tasks
-        ):
+        for name, n_images, outcome in parallel(run(run_one, *task) for task in tasks):
             bar.update(n_images)
             yield name, outcome
 
 
-def _run_named(model, category, metrics, key, store, error):
-    outcome = _run_one(model, category, metrics, key, store, error)
-    return category.name, len(category.target), outcome
+def _run_named(run_one, category, metrics, key):
+    return category.name, len(category.target), run_one(category, metrics, key)
 
 
-def _run_one(model, category, metrics, key, store, error, on_image=None):
+def _run_one(
+    model,
+    store,
+    error,
+    unreadable,
+    observer,
+    category,
+    metrics,
+    key,
+    on_image=None,
+):
     """Run and store one category; return its rows, or its failure."""
     try:
-        rows = run_category(clone(model), category, metrics, on_image)
+        if unreadable == "skip":
+            category = leave_out_unreadable(category)
+        rows = run_category(clone(model), category, metrics, on_image, observer)
     except Exception as fault:
         if error == "raise":
             raise
         failure = _Failure.of(fault)
         store.write(category.name, key, {"error": failure.text, **_about(model)})
         return failure
-    rows = [_to_json(row) for row in rows]
+    rows = [to_json(row) for row in rows]
     store.write(category.name, key, {"rows": rows, **_about(model)})
     return rows
 
@@ -285,50 +324,6 @@ def _about(model):
         "settings": settings_of(model),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-
-
-# ---- rows ----------------------------------------------------------------------------
-
-
-def _to_json(row):
-    """Return a row with null in place of nan, which JSON has not."""
-    return {
-        key: None if isinstance(value, float) and np.isnan(value) else value
-        for key, value in row.items()
-    }
-
-
-def _from_json(row):
-    return {
-        key: np.nan if value is None and key != "seed" else value
-        for key, value in row.items()
-    }
-
-
-def _means(rows):
-    """Return the means over categories, a row for each subset."""
-    table = []
-    for subset in dict.fromkeys(row["subset"] for row in rows):
-        part = [row for row in rows if row["subset"] == subset]
-        columns = dict.fromkeys(key for row in part for key in row)
-        mean = partial(_mean, part)
-        row = {key: mean(key) for key in columns}
-        table.append({**row, "category": "mean", "subset": subset})
-    return table
-
-
-def _mean(rows, key):
-    values = [row[key] for row in rows if key in row]
-    if key in ("category", "subset"):
-        return ""
-    if key in ("seed", "versions"):
-        return values[0] if len(set(values)) == 1 else None
-    if key in _SUMS:
-        return sum(values)
-    values = [value for value in values if not np.isnan(value)]
-    if not values:
-        return np.nan
-    return max(values) if key == "peak_memory_mb" else float(np.mean(values))
 
 
 def _describe(errors, names, out):

@@ -95,7 +95,9 @@ def threshold_of(estimator) -> float:
     return float(-getattr(estimator, "offset_", np.nan))
 
 
-def run_category(estimator, category, metrics, on_image=None) -> list[dict]:
+def run_category(
+    estimator, category, metrics, on_image=None, observer=None
+) -> list[dict]:
     """Fit an estimator on a category and measure it.
 
     Parameters
@@ -106,18 +108,30 @@ def run_category(estimator, category, metrics, on_image=None) -> list[dict]:
     metrics : Metrics
     on_image : callable, default=None
         Is called after each test image.
+    observer : object, default=None
+        See `run_benchmark`.
 
     Returns
     -------
     rows : list of dict
         The first for all test images, then one for each subset.
     """
+    if observer is not None:
+        observer.begin(category, estimator)
     memory = PeakMemory()
     begun = time.perf_counter()
     estimator.fit(category.train)
     fit_seconds = time.perf_counter() - begun
+
+    def on_map(index, anomaly_map, score):
+        maps.append(anomaly_map)
+        if observer is not None:
+            observer.scored(category, estimator, index, anomaly_map, score)
+        if on_image is not None:
+            on_image()
+
     with MapSpool(_MAP_MEMORY) as maps:
-        scores, seconds = _detect_all(estimator, category.test, maps, on_image)
+        scores, seconds = _detect_all(estimator, category.test, on_map)
         if len(scores) != len(category.target):
             raise ValueError(
                 f"the estimator gives {len(scores)} maps for {len(category.target)} "
@@ -129,6 +143,7 @@ def run_category(estimator, category, metrics, on_image=None) -> list[dict]:
             "ms_per_image": 1000 * seconds / len(scores),
             "peak_memory_mb": memory.read(),
             "n_train": len(category.train),
+            "n_unreadable": len(category.unreadable),
             "seed": seed_of(estimator),
             "versions": versions(),
         }
@@ -146,6 +161,8 @@ def run_category(estimator, category, metrics, on_image=None) -> list[dict]:
         # The publisher's headline: the mean over logical and structural anomalies.
         for name in metrics.limits:
             rows[0][name] = float(np.mean([row[name] for row in rows[1:]]))
+    if observer is not None:
+        observer.end(category, estimator)
     return rows
 
 
@@ -157,16 +174,14 @@ def versions() -> str:
     )
 
 
-def _detect_all(estimator, images, maps, on_image):
-    """Put the maps into a spool; return the scores, and the time without the spool."""
+def _detect_all(estimator, images, on_map):
+    """Hand over map and score of every image; return the scores, and the time it took."""
     scores, seconds = [], 0.0
     begun = time.perf_counter()
     for anomaly_map, score in detect(estimator, images):
         seconds += time.perf_counter() - begun
         scores.append(float(score))
-        maps.append(anomaly_map)
-        if on_image is not None:
-            on_image()
+        on_map(len(scores) - 1, anomaly_map, scores[-1])
         begun = time.perf_counter()
     return np.array(scores), seconds
 

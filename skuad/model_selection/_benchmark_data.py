@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skuad.datasets import list_categories, load_dataset
+from skuad.io import read_image
 
 _HELD_OUT = 3
 """Of images without a split, one good image in so many is held out."""
@@ -34,6 +35,10 @@ class Category:
     """Content of MVTec LOCO's defects_config.json, if there is one."""
     dataset: str = ""
     """Name of the data set."""
+    kinds: list = field(default_factory=list)
+    """Kind of defect of every test image, if the data say."""
+    unreadable: dict = field(default_factory=dict)
+    """Path -> fault of test images that were left out."""
 
 
 def find_categories(dataset, root, categories, options):
@@ -173,7 +178,12 @@ def make_category(name, data):
         target = np.asarray(data["target"])
         masks = data.get("masks")
         return Category(
-            name, data["train"], data["test"], target, _truth(target, masks)
+            name,
+            data["train"],
+            data["test"],
+            target,
+            _truth(target, masks),
+            kinds=_list(data.get("defect_type")),
         )
     lacking = [key for key in ("images", "target") if key not in data]
     if lacking:
@@ -206,6 +216,48 @@ def make_category(name, data):
         subsets,
         list(data.get("defects_config") or []),
         str(data.get("name", "")),
+        kinds=_list(_take(data["defect_type"], test) if "defect_type" in data else []),
+    )
+
+
+def leave_out_unreadable(category):
+    """Return a category without the test images that cannot be read.
+
+    Raises
+    ------
+    ValueError
+        If none can be read.
+    """
+    unreadable, kept = {}, []
+    for index in range(len(category.test)):
+        name = f"image {index}"
+        try:
+            image = category.test[index]  # a lazy sequence reads it now
+            if isinstance(image, str | os.PathLike):
+                name = os.fsdecode(image)
+                read_image(name)
+        except (OSError, ValueError) as fault:
+            unreadable[name] = str(fault)
+        else:
+            kept.append(index)
+    if not unreadable:
+        return category
+    if not kept:
+        raise ValueError(
+            f"none of the {len(category.target)} test images of {category.name!r} can "
+            f"be read: {next(iter(unreadable.values()))}"
+        )
+    return replace(
+        category,
+        test=_take(category.test, kept),
+        target=category.target[kept],
+        masks=_take(category.masks, kept),
+        kinds=_take(category.kinds, kept) if category.kinds else [],
+        subsets={
+            name: np.flatnonzero(np.isin(kept, indices))
+            for name, indices in category.subsets.items()
+        },
+        unreadable=unreadable,
     )
 
 
@@ -249,6 +301,10 @@ def _kinds(kinds, target):
     """Return, for each kind of anomaly, its images and the good ones."""
     names = dict.fromkeys(kinds[target == -1].tolist())
     return {name: np.flatnonzero((kinds == name) | (target == 1)) for name in names}
+
+
+def _list(values):
+    return np.asarray(values).tolist() if values is not None else []
 
 
 def _take(values, indices):

@@ -176,7 +176,8 @@ def test_ad2_by_condition(tmp_path):
 
 
 def test_as_frame(root):
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     frame = run_benchmark(detector(), "mvtec_ad", root, as_frame=True)
     assert isinstance(frame, pandas.DataFrame) and len(frame) == 4
     assert frame["n_false_alarms"].dtype.kind == "i"
@@ -467,6 +468,7 @@ def test_an_error_does_not_stop_the_others(broken, tmp_path, n_jobs):
     error = caught.value
     assert set(error.errors) == {"broken", "hollow"}
     assert "RuntimeError: this one fails" in str(error)
+    assert error.reasons["broken"] == "RuntimeError: this one fails"
     assert "Traceback" in error.errors["broken"]
     assert "No image found" in error.errors["hollow"]
     names = [row["category"] for row in error.results]
@@ -499,6 +501,74 @@ def test_an_image_that_cannot_be_read(root):
     with pytest.raises(BenchmarkError, match="'cable': ValueError") as caught:
         run_benchmark(detector(), "mvtec_ad", root)
     assert path in str(caught.value)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_images_that_cannot_be_read_are_left_out(tmp_path, lazy):
+    trees.make_mvtec_loco(os.fspath(tmp_path), "pushpins")
+    damaged = trees.write_damaged(
+        os.fspath(tmp_path), "pushpins", "test", "logical_anomalies", "001.png"
+    )
+    data = load_mvtec_loco(tmp_path, "pushpins")
+    if lazy:
+        data.images = ImageSequence(data.images)
+    table = run_benchmark(detector(), {"pushpins": data}, unreadable="skip")
+    assert [row["n_unreadable"] for row in table] == [1, 1, 1]
+    os.remove(damaged)
+    for name in os.listdir(tmp_path / "pushpins/ground_truth/logical_anomalies/001"):
+        os.remove(tmp_path / "pushpins/ground_truth/logical_anomalies/001" / name)
+    os.rmdir(tmp_path / "pushpins/ground_truth/logical_anomalies/001")
+    expected = run_benchmark(detector(), "mvtec_loco", tmp_path)
+    assert_same(table, [{**row, "n_unreadable": 1} for row in expected])
+
+
+def test_a_category_of_which_nothing_can_be_read(root):
+    for path in glob.glob(str(root / "tile/test/*/*.png")):
+        open(path, "wb").close()
+    with pytest.raises(BenchmarkError, match="none of the 5 test images of 'tile'"):
+        run_benchmark(detector(), "mvtec_ad", root, "tile", unreadable="skip")
+
+
+class Diary:
+    """Writes what it is told into a folder, since it may be in another process."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def begin(self, category, estimator):
+        assert not hasattr(estimator, "offset_")
+        self.write(category.name, "begin", len(category.train))
+
+    def scored(self, category, estimator, index, anomaly_map, score):
+        assert anomaly_map.max() == pytest.approx(score)
+        kind, image = category.kinds[index], category.test[index]
+        self.write(category.name, kind, image, score > -estimator.offset_)
+
+    def end(self, category, estimator):
+        self.write(category.name, "end", category.target.tolist())
+
+    def write(self, name, *what):
+        with open(self.folder / name, "a") as file:
+            print(*what, file=file)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_an_observer_hears_of_every_image(root, tmp_path, n_jobs):
+    diary = tmp_path / "diary"
+    diary.mkdir()
+    options = {"out": tmp_path / "out", "n_jobs": n_jobs, "observer": Diary(diary)}
+    table = run_benchmark(detector(), "mvtec_ad", root, ["cable", "tile"], **options)
+    data = load_mvtec_ad(root, "tile")
+    model, test, _ = fit_and_maps(data)
+    flagged = model.predict(data.images[test]) == -1
+    columns = zip(data.defect_type[test], data.images[test], flagged, strict=True)
+    lines = [" ".join(map(str, line)) for line in columns]
+    expected = ["begin 3", *lines, f"end {data.target[test].tolist()}"]
+    assert (diary / "tile").read_text().splitlines() == expected
+    assert sorted(os.listdir(diary)) == ["cable", "tile"]
+    again = run_benchmark(detector(), "mvtec_ad", root, ["cable", "tile"], **options)
+    assert_same(again, table)
+    assert (diary / "tile").read_text().splitlines() == expected, "nothing was run"
 
 
 def test_jobs_give_the_same(root):
