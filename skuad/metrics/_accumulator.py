@@ -1,20 +1,28 @@
 """Metrics over images that arrive in batches."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 
 from skuad.metrics._counting import ValueTable
-from skuad.metrics._evidence import PixelRecorder
+from skuad.metrics._evidence import Evidence, PixelRecorder
 from skuad.metrics._image import check_scores, image_levels
+from skuad.metrics._levels import Levels
 from skuad.metrics._maps import Maps
-from skuad.metrics._registry import parse_metrics
+from skuad.metrics._registry import Metric, parse_metrics
 from skuad.metrics._samples import Samples, ignored_at
 from skuad.metrics._targets import (
     UNKNOWN,
+    as_sequence,
     ignored_from,
     image_labels,
     masks_from,
     warn_unknown,
 )
+from skuad.utils._typing import Array, MapsLike, MasksLike, TargetsLike
 
 DEFAULT_METRICS = (
     "pixel_roc_auc",
@@ -69,7 +77,9 @@ class MapMetrics:
     {'pixel_roc_auc': 0.916...}
     """
 
-    def __init__(self, metrics=DEFAULT_METRICS, *, two_pass=False):
+    def __init__(
+        self, metrics: str | Sequence[str] = DEFAULT_METRICS, *, two_pass: bool = False
+    ) -> None:
         self.metrics = metrics
         self.two_pass = two_pass
         self._parsed = parse_metrics(metrics)
@@ -79,10 +89,20 @@ class MapMetrics:
             separate_good=any(metric.kind == "aupimo" for metric in self._parsed)
         )
         self._store = None if two_pass else _PixelStore()
-        self._labels, self._scores = [], []
-        self._n_counted = None
+        self._labels: list[NDArray[np.int64]] = []
+        self._scores: list[Array] = []
+        self._is_second_pass = False
+        self._n_counted = 0
 
-    def update(self, maps=None, masks=None, *, scores=None, labels=None, ignore=None):
+    def update(
+        self,
+        maps: MapsLike | None = None,
+        masks: TargetsLike = None,
+        *,
+        scores: npt.ArrayLike | None = None,
+        labels: npt.ArrayLike | None = None,
+        ignore: MasksLike | None = None,
+    ) -> None:
         """Take in a batch.
 
         Parameters
@@ -105,7 +125,7 @@ class MapMetrics:
             As in `pixel_roc_auc_score` and `image_roc_auc_score`, or if something that
             the metrics need is missing.
         """
-        if self._n_counted is not None:
+        if self._is_second_pass:
             self._count(maps, ignore)
             return
         if self.needs_maps:
@@ -122,7 +142,7 @@ class MapMetrics:
             self._scores.append(check_scores(scores, len(truth)))
             self._labels.append(truth)
 
-    def start_second_pass(self):
+    def start_second_pass(self) -> None:
         """End the first pass: from now on `update` takes the same batches again.
 
         Raises
@@ -130,12 +150,12 @@ class MapMetrics:
         ValueError
             If `two_pass` is not set, or this is the second call.
         """
-        if not self.two_pass or self._n_counted is not None:
+        if not self.two_pass or self._is_second_pass:
             raise ValueError("There is no second pass to start.")
         self._recorder.start_counting()
-        self._n_counted = 0
+        self._is_second_pass = True
 
-    def compute(self):
+    def compute(self) -> dict[str, float]:
         """Return the metrics of all batches so far.
 
         Returns
@@ -151,19 +171,18 @@ class MapMetrics:
         """
         if not (self._recorder.is_good or self._labels):
             raise ValueError("There is nothing to compute: call update first.")
-        evidence, values = None, {}
+        values: dict[str, float] = {}
         if self.needs_maps:
             warn_unknown(self._recorder.is_good.count(None))
             evidence = self._evidence()
         for metric in self._parsed:
             if metric.of_images:
-                levels = self._image_levels(metric)
+                values |= metric.results(self._image_levels(metric))
             else:
-                levels = evidence.levels
-            values |= metric.results(levels, evidence)
+                values |= metric.results_of_pixels(evidence)
         return values
 
-    def _gather(self, samples):
+    def _gather(self, samples: Samples) -> None:
         for index in range(len(samples)):
             values, mask = samples.maps.finite(index), samples.mask(index)
             ignored = samples.ignored(index)
@@ -171,9 +190,11 @@ class MapMetrics:
             if self._store is not None and mask is not UNKNOWN:
                 self._store.add(values, ignored, is_good=mask is None)
 
-    def _count(self, maps, ignore):
+    def _count(self, maps: MapsLike | None, ignore: MasksLike | None) -> None:
         if not self.needs_maps:
             return
+        if maps is None:
+            raise ValueError("The second pass needs the maps of the first again.")
         maps = Maps(maps)
         ignore = None if ignore is None else ignored_from(ignore, maps)
         if self._n_counted + len(maps) > len(self._recorder.is_good):
@@ -183,13 +204,13 @@ class MapMetrics:
             self._recorder.count(self._n_counted, maps.finite(index), ignored)
             self._n_counted += 1
 
-    def _evidence(self):
-        if not self.two_pass:
+    def _evidence(self) -> Evidence:
+        if self._store is not None:
             self._recorder.start_counting()
             self._store.count_into(self._recorder)
         elif self._n_counted != len(self._recorder.is_good):
             raise ValueError(
-                f"{self._n_counted or 0} of {len(self._recorder.is_good)} images were "
+                f"{self._n_counted} of {len(self._recorder.is_good)} images were "
                 "given in a second pass; see start_second_pass."
             )
         evidence = self._recorder.finish()
@@ -197,7 +218,7 @@ class MapMetrics:
             raise ValueError("The second pass had other maps than the first.")
         return evidence
 
-    def _image_levels(self, metric):
+    def _image_levels(self, metric: Metric) -> Levels | None:
         labels, scores = np.concatenate(self._labels), np.concatenate(self._scores)
         return image_levels(labels, scores, metric.title)
 
@@ -205,10 +226,13 @@ class MapMetrics:
 class _PixelStore:
     """Pixels that are counted later: in a table if narrow, else as they are."""
 
-    def __init__(self):
-        self._tables, self._arrays = {}, []
+    def __init__(self) -> None:
+        self._tables: dict[tuple[np.dtype[Any], bool], ValueTable] = {}
+        self._arrays: list[tuple[Array, bool]] = []
 
-    def add(self, values, ignored, is_good):
+    def add(
+        self, values: Array, ignored: NDArray[np.bool_] | None, is_good: bool
+    ) -> None:
         if ignored is not None:
             values = values[~ignored]
         if values.itemsize > 2:
@@ -219,7 +243,7 @@ class _PixelStore:
             self._tables[key] = ValueTable(values.dtype)
         self._tables[key].add(values)
 
-    def count_into(self, recorder):
+    def count_into(self, recorder: PixelRecorder) -> None:
         for (_, is_good), table in self._tables.items():
             recorder.counter(is_good).add_table(table)
         for values, is_good in self._arrays:
@@ -227,8 +251,13 @@ class _PixelStore:
 
 
 def map_metrics(
-    y_true, maps=None, metrics=DEFAULT_METRICS, *, scores=None, ignore=None
-):
+    y_true: MasksLike | npt.ArrayLike,
+    maps: MapsLike | None = None,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+    *,
+    scores: npt.ArrayLike | None = None,
+    ignore: MasksLike | None = None,
+) -> dict[str, float]:
     """Compute several metrics, going over the maps only once for all of them.
 
     Parameters
@@ -265,7 +294,7 @@ def map_metrics(
     {'pixel_roc_auc': 0.75, 'pixel_f1_max': 0.8, 'pixel_f1_max_threshold': 0.35}
     """
     # Generators would not last for two passes.
-    y_true = y_true if hasattr(y_true, "__getitem__") else list(y_true)
+    y_true = as_sequence(y_true, "y_true")
     if maps is not None and not hasattr(maps, "__getitem__"):
         maps = list(maps)
     accumulator = MapMetrics(metrics, two_pass=True)

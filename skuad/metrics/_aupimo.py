@@ -1,16 +1,27 @@
 """Area under the per-image overlap curve (AUPIMO)."""
 
-import numpy as np
+from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
+from skuad.metrics._evidence import Evidence
 from skuad.metrics._pixel import warn_undefined
 from skuad.metrics._samples import Samples, collect_evidence
+from skuad.utils._typing import Array, MapsLike, MasksLike
 
 FPR_BOUNDS = (1e-5, 1e-4)
 
 
 def aupimo_score(
-    y_true, maps, *, fpr_bounds=FPR_BOUNDS, average="mean", snap=False, ignore=None
-):
+    y_true: MasksLike,
+    maps: MapsLike,
+    *,
+    fpr_bounds: tuple[float, float] = FPR_BOUNDS,
+    average: str | None = "mean",
+    snap: bool = False,
+    ignore: MasksLike | None = None,
+) -> float | NDArray[np.float64]:
     """Area under the per-image overlap curve between two false-positive rates.
 
     For every anomalous image: what part of its anomalous pixels is found, averaged
@@ -77,7 +88,7 @@ def aupimo_score(
     return float(np.nanmean(per_image)) if np.isfinite(per_image).any() else np.nan
 
 
-def check_bounds(fpr_bounds):
+def check_bounds(fpr_bounds: tuple[float, float]) -> tuple[float, float]:
     """Return the two bounds, or raise unless they are in order."""
     lower, upper = fpr_bounds
     if not 0 < lower < upper <= 1:
@@ -87,7 +98,9 @@ def check_bounds(fpr_bounds):
     return lower, upper
 
 
-def aupimo_per_image(evidence, limits, divisor):
+def aupimo_per_image(
+    evidence: Evidence, limits: tuple[float, float], divisor: float
+) -> NDArray[np.float64]:
     """Return the score of every image, nan where it is not defined.
 
     Parameters
@@ -114,21 +127,34 @@ def aupimo_per_image(evidence, limits, divisor):
     return np.minimum(scores, 1)  # snapped limits may lie outside the bounds
 
 
-def attainable_rates(samples, evidence, upper):
+def attainable_rates(
+    samples: Samples, evidence: Evidence, upper: float
+) -> NDArray[np.float64]:
     """Return the false-positive rates of thresholds, up to the first above `upper`.
 
     Only the highest scores of the good images matter; those are kept.
     """
     n_top = int(np.ceil(upper * evidence.n_good)) + 1
-    highest = None
-    for index in np.flatnonzero(np.equal(evidence.is_good, True)):
-        values, ignored = samples.maps[index], samples.ignored(index)
-        values = values.ravel() if ignored is None else values[~ignored]
-        if highest is not None and len(highest) >= n_top:
+    pixels = _pixels_of_good_images(samples, evidence)
+    highest = _highest(next(pixels), n_top)
+    for values in pixels:
+        if len(highest) >= n_top:
             values = values[values >= highest.min()]
-        highest = values if highest is None else np.append(highest, values)
-        if len(highest) > n_top:
-            cut = np.partition(highest, len(highest) - n_top)[len(highest) - n_top]
-            highest = highest[highest >= cut]  # with all that tie at the cut
+        highest = _highest(np.append(highest, values), n_top)
     counts = np.unique(highest, return_counts=True)[1]
     return np.cumsum(counts[::-1]) / evidence.n_good
+
+
+def _pixels_of_good_images(samples: Samples, evidence: Evidence) -> Iterator[Array]:
+    for index, is_good in enumerate(evidence.is_good):
+        if is_good:
+            values, ignored = samples.maps[index], samples.ignored(index)
+            yield values.ravel() if ignored is None else values[~ignored]
+
+
+def _highest(values: Array, n_top: int) -> Array:
+    """Return the highest values, with all that tie at the cut."""
+    if len(values) <= n_top:
+        return values
+    cut = np.partition(values, len(values) - n_top)[len(values) - n_top]
+    return values[values >= cut]

@@ -1,11 +1,15 @@
 """Resampling images, from counts per image."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.metrics._counting import ThresholdCounter
-from skuad.metrics._levels import Levels
+from skuad.metrics._evidence import Anomalies
+from skuad.metrics._levels import Levels, Values
+from skuad.utils._typing import Array, IntArray
 
 # Scores that a resample tells apart, for each group of images.
 _N_CELLS = 1024
@@ -13,7 +17,9 @@ _N_CELLS = 1024
 _BLOCK = 64
 
 
-def choose_cells(all_levels, n_scores):
+def choose_cells(
+    all_levels: Sequence[tuple[Levels, IntArray]], n_scores: int
+) -> IntArray:
     """Cut the distinct scores into cells that serve several groups of images.
 
     Half of a group's cells hold about as many anomalous pixels each, the others as
@@ -30,7 +36,7 @@ def choose_cells(all_levels, n_scores):
     first : ndarray of shape (n_cells,)
         Where the first score of each cell is among all scores.
     """
-    cuts = [np.zeros(min(n_scores, 1), np.int64)]
+    cuts: list[IntArray] = [np.zeros(min(n_scores, 1), np.int64)]
     for levels, places in all_levels:
         if len(places) <= _N_CELLS:
             cuts.append(places)
@@ -42,7 +48,14 @@ def choose_cells(all_levels, n_scores):
     return np.unique(np.concatenate(cuts))
 
 
-def count_images(scores, first, images, anomalies, groups):
+def count_images(
+    scores: Array,
+    first: IntArray,
+    images: Iterable[Array | None],
+    n_images: int,
+    anomalies: Anomalies,
+    groups: IntArray,
+) -> Levels:
     """Count the pixels of each image among cells.
 
     Parameters
@@ -51,8 +64,9 @@ def count_images(scores, first, images, anomalies, groups):
         Distinct scores of the anomalous pixels, ascending.
     first : ndarray of shape (n_cells,)
         Where the first score of each cell is among them.
-    images : list of (ndarray or None)
+    images : iterable of (ndarray or None)
         The pixels of each image that count; None leaves it out.
+    n_images : int
     anomalies : Anomalies
     groups : ndarray of shape (n_anomalies,)
         Where each anomaly's score is among the scores.
@@ -64,7 +78,7 @@ def count_images(scores, first, images, anomalies, groups):
         run of neighbouring scores that are taken as one tie; with a single score to
         each cell nothing is lost.
     """
-    n_images, n_cells = len(images), len(first)
+    n_cells = len(first)
     shape = n_images, n_cells
     owner = anomalies.pixel_images()
     place = owner * n_cells + np.searchsorted(first, groups, "right") - 1
@@ -98,7 +112,9 @@ def count_images(scores, first, images, anomalies, groups):
     return map_fields(levels, lambda field: field.astype(np.float64))
 
 
-def draw(strata, n_resamples, rng):
+def draw(
+    strata: Array, n_resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Draw images with replacement, as many from each stratum as it has.
 
     Parameters
@@ -120,7 +136,11 @@ def draw(strata, n_resamples, rng):
     return weights
 
 
-def resample_values(levels, weights, metrics):
+def resample_values(
+    levels: Levels,
+    weights: NDArray[np.float64],
+    metrics: Sequence[Callable[[Levels], Values]],
+) -> NDArray[np.float64]:
     """Return the values of metrics for every resample.
 
     Parameters
@@ -145,7 +165,7 @@ def resample_values(levels, weights, metrics):
     return values
 
 
-def map_fields(levels, function):
+def map_fields(levels: Levels, function: Callable[[Array], Array]) -> Levels:
     """Return levels with a function applied to all counts of images."""
     fields = ("positives", "weight", "n_regions", "above", "at_least", "n_normal")
     return replace(levels, **{name: function(getattr(levels, name)) for name in fields})

@@ -1,9 +1,12 @@
 """Metrics by image and by type of defect, with confidence intervals."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skuad.metrics._accumulator import DEFAULT_METRICS
@@ -15,13 +18,14 @@ from skuad.metrics._bootstrap import (
     map_fields,
     resample_values,
 )
-from skuad.metrics._evidence import GOOD, REST
+from skuad.metrics._evidence import GOOD, REST, Evidence
 from skuad.metrics._image import check_scores
-from skuad.metrics._levels import mid_ranks, partial_areas, precisions
+from skuad.metrics._levels import Levels, Values, mid_ranks, partial_areas, precisions
 from skuad.metrics._pixel import is_defined
-from skuad.metrics._registry import parse_metrics
+from skuad.metrics._registry import Metric, parse_metrics
 from skuad.metrics._samples import Samples, collect_evidence
 from skuad.metrics._targets import image_labels
+from skuad.utils._typing import Array, MapsLike, MasksLike
 
 
 class Estimate(NamedTuple):
@@ -39,7 +43,13 @@ class Estimate(NamedTuple):
     high: float
 
 
-def metrics_by_image(y_true, maps, metrics=("pixel_roc_auc", "aupro"), *, ignore=None):
+def metrics_by_image(
+    y_true: MasksLike,
+    maps: MapsLike,
+    metrics: str | Sequence[str] = ("pixel_roc_auc", "aupro"),
+    *,
+    ignore: MasksLike | None = None,
+) -> dict[str, NDArray[np.float64]]:
     """Return what each anomalous image contributes to a metric.
 
     The false-positive rate is that of the normal pixels of all images, so images can
@@ -84,17 +94,17 @@ def metrics_by_image(y_true, maps, metrics=("pixel_roc_auc", "aupro"), *, ignore
 
 
 def metrics_by_type(
-    y_true,
-    maps=None,
-    types=None,
-    metrics=DEFAULT_METRICS,
+    y_true: MasksLike | npt.ArrayLike,
+    maps: MapsLike | None = None,
+    types: Sequence[str] | Array | None = None,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     *,
-    scores=None,
-    ignore=None,
-    n_resamples=1000,
-    confidence_level=0.95,
-    random_state=None,
-):
+    scores: npt.ArrayLike | None = None,
+    ignore: MasksLike | None = None,
+    n_resamples: int = 1000,
+    confidence_level: float = 0.95,
+    random_state: int | np.random.RandomState | None = None,
+) -> dict[str, dict[str, Estimate]]:
     """Compute metrics for each type of defect, with confidence intervals.
 
     The metrics of a type are those of the good images and of the images of that type.
@@ -175,7 +185,9 @@ def metrics_by_type(
     }
 
 
-def _one_pixel_images(y_true, scores):
+def _one_pixel_images(
+    y_true: MasksLike | npt.ArrayLike, scores: npt.ArrayLike | None
+) -> Samples:
     """Return image scores as samples: an image is a pixel, anomalous or not."""
     if scores is None:
         raise ValueError("Image metrics need scores, one per image.")
@@ -187,12 +199,18 @@ def _one_pixel_images(y_true, scores):
 class _Table:
     """The metrics of groups of images, and of resamples of them."""
 
-    def __init__(self, samples, types, metrics):
+    def __init__(
+        self,
+        samples: Samples,
+        types: Sequence[str] | Array | None,
+        metrics: list[Metric],
+    ) -> None:
         self._samples, self._metrics = samples, metrics
         types = _check_types(types, len(samples))
         self._evidence = collect_evidence(samples, separate_good=True, strata=types)
-        is_good = np.equal(self._evidence.is_good, True)
-        self._known = np.not_equal(self._evidence.is_good, None)
+        known = self._evidence.is_good
+        is_good = np.array([good is True for good in known], bool)
+        self._known = np.array([good is not None for good in known], bool)
         self._groups = {"all": self._known}
         if types is None:
             types = np.full(len(samples), REST)
@@ -205,7 +223,9 @@ class _Table:
                 self._groups[str(name)] = self._known & members
         self._strata = np.where(is_good, GOOD, types)
 
-    def estimates(self, n_resamples, confidence_level, seed):
+    def estimates(
+        self, n_resamples: int, confidence_level: float, seed: int
+    ) -> Iterator[tuple[str, dict[str, Estimate]]]:
         """Yield the name of every group with its estimates."""
         levels = {name: self._levels(name) for name in self._groups}
         strata = np.where(self._known, self._strata, "\0")  # the unknown count nowhere
@@ -226,7 +246,7 @@ class _Table:
             ]
             for metric in defined:
                 values[metric.name] = metric.value(levels[name])
-            if n_resamples and defined:
+            if counts is not None and defined:
                 of_group = map_fields(counts, lambda field: field[group])  # noqa: B023
                 found = resample_values(of_group, weights, [m.value for m in defined])
                 resampled |= zip([m.name for m in defined], found, strict=True)
@@ -238,44 +258,40 @@ class _Table:
                 },
             )
 
-    def _levels(self, name):
+    def _levels(self, name: str) -> Levels:
         if len(self._groups) == 1:
             return self._evidence.levels
         group = self._groups[name]
         return self._evidence.levels_of(group, np.unique(self._strata[group]))
 
-    def _count_images(self, all_levels):
+    def _count_images(self, all_levels: Iterable[Levels]) -> Levels:
         samples, evidence = self._samples, self._evidence
         scores = evidence.levels.scores
         first = choose_cells([levels.nonzero() for levels in all_levels], len(scores))
-        images = _CountedPixels(samples, self._known)
-        return count_images(scores, first, images, evidence.anomalies, evidence.groups)
+        images = _counted_pixels(samples, self._known)
+        return count_images(
+            scores, first, images, len(samples), evidence.anomalies, evidence.groups
+        )
 
-    def _aupimo(self):
+    def _aupimo(self) -> NDArray[np.float64] | None:
         if not any(metric.kind == "aupimo" for metric in self._metrics):
             return None
         return _per_image(parse_metrics("aupimo")[0], self._evidence)
 
 
-class _CountedPixels:
-    """The pixels of each image that count, one image at a time."""
-
-    def __init__(self, samples, known):
-        self._samples, self._known = samples, known
-
-    def __len__(self):
-        return len(self._known)
-
-    def __iter__(self):
-        for index, known in enumerate(self._known):
-            if not known:
-                yield None
-                continue
-            values, ignored = self._samples.maps[index], self._samples.ignored(index)
-            yield values.ravel() if ignored is None else values[~ignored]
+def _counted_pixels(
+    samples: Samples, known: NDArray[np.bool_]
+) -> Iterator[Array | None]:
+    """Yield the pixels of each image that count."""
+    for index, is_known in enumerate(known):
+        if not is_known:
+            yield None
+            continue
+        values, ignored = samples.maps[index], samples.ignored(index)
+        yield values.ravel() if ignored is None else values[~ignored]
 
 
-def _per_image(metric, evidence):
+def _per_image(metric: Metric, evidence: Evidence) -> NDArray[np.float64]:
     if metric.kind == "aupimo":
         lower, upper = FPR_BOUNDS
         return aupimo_per_image(evidence, FPR_BOUNDS, np.log(upper / lower))
@@ -298,7 +314,9 @@ def _per_image(metric, evidence):
     return np.divide(total, weight, out=values, where=weight > 0)
 
 
-def _check_types(types, n_images):
+def _check_types(
+    types: Sequence[str] | Array | None, n_images: int
+) -> NDArray[np.str_] | None:
     if types is None:
         return None
     types = np.asarray(list(types)).astype(str)
@@ -307,7 +325,7 @@ def _check_types(types, n_images):
     return types
 
 
-def _mean(values, weights):
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[Any, Any]:
     defined = np.isfinite(values)
     if not defined.any():
         return None, None
@@ -316,11 +334,13 @@ def _mean(values, weights):
         return values.mean(), weights @ values / weights.sum(axis=1)
 
 
-def _estimate(value, resampled, tail):
-    value = np.nan if value is None else float(value)
+def _estimate(
+    value: Values | None, resampled: NDArray[np.float64] | None, tail: float
+) -> Estimate:
+    exact = np.nan if value is None else float(value)
     if resampled is not None:
         resampled = resampled[np.isfinite(resampled)]
     if resampled is None or not len(resampled):
-        return Estimate(value, np.nan, np.nan)
+        return Estimate(exact, np.nan, np.nan)
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high))
+    return Estimate(exact, float(low), float(high))

@@ -1,10 +1,14 @@
 """Where numbers lie among sorted thresholds, counted exactly."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.metrics._keys import ordered_keys
 from skuad.metrics._radix import RadixCounter
 from skuad.metrics._wide import WideCounter
+from skuad.utils._typing import Array, IntArray
 
 # Values that are counted at once: their temporary arrays stay in the cache.
 _BLOCK = 1 << 19
@@ -21,17 +25,19 @@ class ThresholdCounter:
         Distinct and ascending. Values must come in the same dtype.
     """
 
-    def __init__(self, thresholds):
+    def __init__(self, thresholds: Array) -> None:
+        self._counter: _TableCounter | RadixCounter | WideCounter
         if thresholds.itemsize <= 2:
             self._counter = _TableCounter(thresholds)
         elif thresholds.itemsize == 4:
             self._counter = RadixCounter(ordered_keys(thresholds))
         else:
             self._counter = WideCounter(thresholds)
-        self._waiting, self._n_waiting = [], 0
+        self._waiting: list[Array] = []
+        self._n_waiting = 0
         self.n_values = 0
 
-    def add(self, values):
+    def add(self, values: Array) -> None:
         """Count the values of an array of any shape."""
         values = values.ravel()
         self.n_values += values.size
@@ -45,7 +51,7 @@ class ThresholdCounter:
             if self._n_waiting >= _BLOCK:
                 self._count_waiting()
 
-    def counts(self):
+    def counts(self) -> tuple[IntArray, IntArray]:
         """Return the counts so far.
 
         Returns
@@ -59,7 +65,7 @@ class ThresholdCounter:
         at_least = self.n_values - below
         return at_least - equal, at_least
 
-    def _count_waiting(self):
+    def _count_waiting(self) -> None:
         self._counter.add(np.concatenate(self._waiting))
         self._waiting, self._n_waiting = [], 0
 
@@ -75,7 +81,7 @@ class ValueTable:
         Of one or two bytes.
     """
 
-    def __init__(self, dtype):
+    def __init__(self, dtype: np.dtype[Any]) -> None:
         self.n_values = 0
         self._n_bins = 1 << 8 * np.dtype(dtype).itemsize
         bits = np.arange(self._n_bins).astype(f"u{np.dtype(dtype).itemsize}")
@@ -83,12 +89,12 @@ class ValueTable:
         self._values[self._bins(bits.view(dtype))] = bits.view(dtype)
         self._table = np.zeros(self._n_bins, np.int64)
 
-    def add(self, values):
+    def add(self, values: Array) -> None:
         """Count the values of an array of any shape."""
         self.n_values += values.size
         self._table += np.bincount(self._bins(values.ravel()), minlength=self._n_bins)
 
-    def below_and_equal(self, thresholds):
+    def below_and_equal(self, thresholds: Array) -> tuple[IntArray, IntArray]:
         """Return the number of values < and == each threshold, of any dtype."""
         used = np.flatnonzero(self._table)
         values = self._values[used]
@@ -96,14 +102,17 @@ class ValueTable:
         below = n_below[np.searchsorted(values, thresholds, "left")]
         return below, n_below[np.searchsorted(values, thresholds, "right")] - below
 
-    def _bins(self, values):
+    def _bins(self, values: Array) -> NDArray[np.intp]:
         return ordered_keys(values).astype(np.intp) + self._n_bins // 2
 
 
-class _TableCounter(ValueTable):
-    def __init__(self, thresholds):
-        super().__init__(thresholds.dtype)
+class _TableCounter:
+    def __init__(self, thresholds: Array) -> None:
         self._thresholds = thresholds
+        self._table = ValueTable(thresholds.dtype)
 
-    def below_and_equal(self):
-        return super().below_and_equal(self._thresholds)
+    def add(self, values: Array) -> None:
+        self._table.add(values)
+
+    def below_and_equal(self) -> tuple[IntArray, IntArray]:
+        return self._table.below_and_equal(self._thresholds)

@@ -1,12 +1,26 @@
 """Curves over all thresholds, for plotting."""
 
-import numpy as np
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from skuad.metrics._levels import Levels
 from skuad.metrics._pixel import is_defined
 from skuad.metrics._samples import collect
+from skuad.utils._typing import MapsLike, MasksLike
+
+#: Rates, recall and thresholds, each of shape (n_points,).
+Curve: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-def pixel_roc_curve(y_true, maps, *, max_points=1000, ignore=None):
+def pixel_roc_curve(
+    y_true: MasksLike,
+    maps: MapsLike,
+    *,
+    max_points: int | None = 1000,
+    ignore: MasksLike | None = None,
+) -> Curve:
     """ROC curve over all pixels of all images.
 
     Parameters
@@ -45,7 +59,13 @@ def pixel_roc_curve(y_true, maps, *, max_points=1000, ignore=None):
     return _vertices(levels, gains, max_points)
 
 
-def pro_curve(y_true, maps, *, max_points=1000, ignore=None):
+def pro_curve(
+    y_true: MasksLike,
+    maps: MapsLike,
+    *,
+    max_points: int | None = 1000,
+    ignore: MasksLike | None = None,
+) -> Curve:
     """Per-region overlap curve over all pixels of all images.
 
     Parameters
@@ -84,7 +104,13 @@ def pro_curve(y_true, maps, *, max_points=1000, ignore=None):
     return _vertices(levels, levels.weight / max(levels.n_regions, 1), max_points)
 
 
-def _collect(y_true, maps, max_points, ignore, name):
+def _collect(
+    y_true: MasksLike,
+    maps: MapsLike,
+    max_points: int | None,
+    ignore: MasksLike | None,
+    name: str,
+) -> Levels:
     if max_points is not None and max_points < 2:
         raise ValueError(
             f"max_points is {max_points!r}; it must be at least 2 or None."
@@ -94,7 +120,9 @@ def _collect(y_true, maps, max_points, ignore, name):
     return levels
 
 
-def _vertices(levels, gains, max_points):
+def _vertices(
+    levels: Levels, gains: NDArray[np.float64], max_points: int | None
+) -> Curve:
     """Return fpr, recall and thresholds at the corners, or at some of them.
 
     Parameters

@@ -4,14 +4,18 @@ No normal pixel is ever copied or sorted. The first pass keeps the anomalous pix
 which are few; the second counts all pixels among their scores, one image at a time.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skuad.metrics._counting import ThresholdCounter
+from skuad.metrics._counting import ThresholdCounter, ValueTable
 from skuad.metrics._levels import Levels
 from skuad.metrics._regions import label_regions
-from skuad.metrics._targets import UNKNOWN
+from skuad.metrics._targets import Mask
+from skuad.utils._typing import Array, IntArray
 
 #: The stratum of good images, and that of all others.
 GOOD, REST = "", "rest"
@@ -34,23 +38,23 @@ class Anomalies:
         True where another region has counted the pixel already.
     """
 
-    scores: np.ndarray
-    regions: np.ndarray
-    images: np.ndarray
-    shares: np.ndarray | None = None
-    repeated: np.ndarray | None = None
+    scores: Array
+    regions: IntArray
+    images: IntArray
+    shares: NDArray[np.float64] | None = None
+    repeated: NDArray[np.bool_] | None = None
 
-    def pixel_images(self):
+    def pixel_images(self) -> IntArray:
         """Index of every pixel's image."""
         return self.images[self.regions]
 
-    def pixel_shares(self):
+    def pixel_shares(self) -> NDArray[np.float64]:
         """Return what part of its region's overlap every pixel is."""
         if self.shares is not None:
             return self.shares
         return (1 / np.bincount(self.regions))[self.regions]
 
-    def take(self, kept):
+    def take(self, kept: NDArray[np.bool_]) -> "Anomalies":
         """Return some of the pixels; all or none of a region are to be kept."""
         used, regions = np.unique(self.regions[kept], return_inverse=True)
         return Anomalies(self.scores[kept], regions, self.images[used])
@@ -59,11 +63,19 @@ class Anomalies:
 class AnomalyGatherer:
     """First pass: keep the anomalous pixels of one image after another."""
 
-    def __init__(self):
-        self._scores, self._regions, self._images = [], [], []
+    def __init__(self) -> None:
+        self._scores: list[Array] = []
+        self._regions: list[NDArray[np.int32]] = []
+        self._images: list[IntArray] = []
         self._n_regions = 0
 
-    def add(self, values, mask, ignored, image):
+    def add(
+        self,
+        values: Array,
+        mask: NDArray[np.bool_],
+        ignored: NDArray[np.bool_] | None,
+        image: int,
+    ) -> None:
         """Keep an image's anomalous pixels that are not ignored.
 
         Regions are those of the whole mask: an ignored line through a defect leaves
@@ -78,7 +90,7 @@ class AnomalyGatherer:
         self._images.append(np.full(n_regions, image))
         self._n_regions += n_regions
 
-    def finish(self):
+    def finish(self) -> Anomalies:
         """Return all anomalous pixels, regions without a pixel left out."""
         if not self._scores:
             none = np.empty(0, np.int64)
@@ -101,13 +113,13 @@ class PixelCounter:
         Distinct scores of the anomalous pixels, ascending.
     """
 
-    def __init__(self, scores):
+    def __init__(self, scores: Array) -> None:
         self.scores = scores
         self.n_pixels = 0
-        self._counters = {}
-        self._tables = []
+        self._counters: dict[np.dtype[Any], ThresholdCounter] = {}
+        self._tables: list[ValueTable] = []
 
-    def add(self, values, ignored=None):
+    def add(self, values: Array, ignored: NDArray[np.bool_] | None = None) -> None:
         """Count an image's pixels that are not ignored."""
         if ignored is not None:
             values = values[~ignored]
@@ -117,12 +129,12 @@ class PixelCounter:
             self._counters[common] = ThresholdCounter(self.scores.astype(common))
         self._counters[common].add(values.astype(common, copy=False))
 
-    def add_table(self, table):
+    def add_table(self, table: ValueTable) -> None:
         """Count the pixels of a `ValueTable`."""
         self.n_pixels += table.n_values
         self._tables.append(table)
 
-    def counts(self):
+    def counts(self) -> tuple[IntArray, IntArray]:
         """Return the number of pixels so far that score > and >= each score."""
         above = np.zeros(len(self.scores), np.int64)
         at_least = np.zeros(len(self.scores), np.int64)
@@ -137,7 +149,7 @@ class PixelCounter:
         return above, at_least
 
 
-def group_scores(scores):
+def group_scores(scores: Array) -> tuple[Array, NDArray[np.int32]]:
     """Group equal scores.
 
     Parameters
@@ -159,7 +171,13 @@ def group_scores(scores):
     return ascending[is_first], groups
 
 
-def make_levels(anomalies, scores, groups, counts, n_pixels):
+def make_levels(
+    anomalies: Anomalies,
+    scores: Array,
+    groups: IntArray,
+    counts: tuple[IntArray, IntArray],
+    n_pixels: int,
+) -> Levels:
     """Return the levels of anomalies and of pixels that include them.
 
     All pixels are counted, which needs no mask; the anomalous ones, whose places are
@@ -209,21 +227,21 @@ class Evidence:
     """
 
     anomalies: Anomalies
-    groups: np.ndarray
+    groups: IntArray
     levels: Levels
-    is_good: list
-    counters: dict
+    is_good: list[bool | None]
+    counters: dict[str, PixelCounter]
 
     @property
-    def n_good(self):
+    def n_good(self) -> int:
         """Number of pixels of good images."""
         return self.counters[GOOD].n_pixels
 
-    def good_at_least(self):
+    def good_at_least(self) -> IntArray:
         """Count the pixels of good images that score >= each score."""
         return self.counters[GOOD].counts()[1]
 
-    def levels_of(self, wanted, strata):
+    def levels_of(self, wanted: NDArray[np.bool_], strata: Iterable[str]) -> Levels:
         """Return the levels of some images, which make up some strata.
 
         Parameters
@@ -249,38 +267,50 @@ class PixelRecorder:
         Whether to count the pixels of good images apart.
     """
 
-    def __init__(self, separate_good=False):
-        self.is_good = []
+    def __init__(self, separate_good: bool = False) -> None:
+        self.is_good: list[bool | None] = []
         self._separate_good = separate_good
         self._gatherer = AnomalyGatherer()
 
-    def gather(self, values, mask, ignored):
+    def gather(
+        self, values: Array, mask: Mask, ignored: NDArray[np.bool_] | None
+    ) -> None:
         """First pass: take in an image; `mask` is None for good, -1 for unknown."""
-        unknown = mask is UNKNOWN
-        self.is_good.append(None if unknown else mask is None)
-        if not (unknown or mask is None):
-            self._gatherer.add(values, mask, ignored, len(self.is_good) - 1)
+        if mask is None:
+            self.is_good.append(True)
+        elif isinstance(mask, int):
+            self.is_good.append(None)
+        else:
+            self._gatherer.add(values, mask, ignored, len(self.is_good))
+            self.is_good.append(False)
 
-    def start_counting(self):
+    def start_counting(self) -> None:
         """End the first pass."""
         self.anomalies = self._gatherer.finish()
         self._scores, self._groups = group_scores(self.anomalies.scores)
-        self._counters = {}
+        self._counters: dict[str, PixelCounter] = {}
         self.counter(is_good=True)
 
-    def count(self, index, values, ignored, stratum=REST):
+    def count(
+        self,
+        index: int,
+        values: Array,
+        ignored: NDArray[np.bool_] | None,
+        stratum: str = REST,
+    ) -> None:
         """Second pass: count the pixels of an image."""
-        if self.is_good[index] is not None:
-            self.counter(self.is_good[index], stratum).add(values, ignored)
+        is_good = self.is_good[index]
+        if is_good is not None:
+            self.counter(is_good, stratum).add(values, ignored)
 
-    def counter(self, is_good, stratum=REST):
+    def counter(self, is_good: bool, stratum: str = REST) -> PixelCounter:
         """Return the counter of good images, or of the stratum of others."""
         name = GOOD if is_good and self._separate_good else stratum
         if name not in self._counters:
             self._counters[name] = PixelCounter(self._scores)
         return self._counters[name]
 
-    def finish(self):
+    def finish(self) -> Evidence:
         """Return the evidence."""
         levels = _sum_levels(
             self.anomalies, self._scores, self._groups, self._counters.values()
@@ -290,9 +320,14 @@ class PixelRecorder:
         )
 
 
-def _sum_levels(anomalies, scores, groups, counters):
+def _sum_levels(
+    anomalies: Anomalies,
+    scores: Array,
+    groups: IntArray,
+    counters: Iterable[PixelCounter],
+) -> Levels:
     counts = np.zeros((2, len(scores)), np.int64)
     for counter in counters:
         counts += counter.counts()
     n_pixels = sum(counter.n_pixels for counter in counters)
-    return make_levels(anomalies, scores, groups, counts, n_pixels)
+    return make_levels(anomalies, scores, groups, (counts[0], counts[1]), n_pixels)

@@ -1,11 +1,20 @@
 """Integers in the order of the numbers that they stand for."""
 
+from typing import Any
+
 import numpy as np
 
-_SIGNED = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+from skuad.utils._typing import Array, IntArray
+
+_SIGNED: dict[int, type[np.signedinteger[Any]]] = {
+    1: np.int8,
+    2: np.int16,
+    4: np.int32,
+    8: np.int64,
+}
 
 
-def ordered_keys(values):
+def ordered_keys(values: Array) -> IntArray:
     """Map numbers to signed integers of the same width that sort alike.
 
     Equal numbers get equal keys, -0.0 and 0.0 among them. Counting by the bits of a

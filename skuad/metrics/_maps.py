@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skuad.utils._typing import Array, MapsLike
 
-class Maps(Sequence):
+
+class Maps(Sequence[Array]):
     """One anomaly map (H, W) per image, checked on access.
 
     Parameters
@@ -14,7 +16,7 @@ class Maps(Sequence):
         Rows of a 2-D array are line scans of 1 x w pixels.
     """
 
-    def __init__(self, maps):
+    def __init__(self, maps: MapsLike) -> None:
         if not hasattr(maps, "__getitem__") or hasattr(maps, "iloc"):
             maps = list(maps)
         if isinstance(maps, np.ndarray) and maps.dtype != object:
@@ -26,10 +28,10 @@ class Maps(Sequence):
         self._maps = maps
         self.are_rows = len(maps) > 0 and np.ndim(maps[0]) == 1
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._maps)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         values = np.asarray(self._maps[index])
         if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
             raise ValueError(
@@ -45,7 +47,7 @@ class Maps(Sequence):
             )
         return values.view(np.uint8) if values.dtype.kind == "b" else values
 
-    def finite(self, index):
+    def finite(self, index: int) -> Array:
         """Return a map that holds no NaN and no infinity, or raise."""
         values = self[index]
         if values.dtype.kind == "f" and values.size:

@@ -8,12 +8,14 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from skuad.metrics._levels import (
+    Levels,
     average_precision,
     f1_max,
     region_overlap_area,
     roc_auc,
 )
 from skuad.metrics._samples import Samples, collect, gather
+from skuad.utils._typing import MapsLike, MasksLike
 
 
 class F1Max(NamedTuple):
@@ -31,7 +33,9 @@ class F1Max(NamedTuple):
     threshold: float
 
 
-def pixel_roc_auc_score(y_true, maps, *, ignore=None):
+def pixel_roc_auc_score(
+    y_true: MasksLike, maps: MapsLike, *, ignore: MasksLike | None = None
+) -> float:
     """Area under the ROC curve over all pixels of all images.
 
     The probability that an anomalous pixel scores higher than a normal one, a tie
@@ -84,7 +88,9 @@ def pixel_roc_auc_score(y_true, maps, *, ignore=None):
     return float(roc_auc(levels)) if is_defined(levels, "Pixel ROC AUC") else np.nan
 
 
-def pixel_average_precision_score(y_true, maps, *, ignore=None):
+def pixel_average_precision_score(
+    y_true: MasksLike, maps: MapsLike, *, ignore: MasksLike | None = None
+) -> float:
     """Average precision over all pixels of all images.
 
     The precision at the score of an anomalous pixel, averaged over all of them; the
@@ -120,7 +126,9 @@ def pixel_average_precision_score(y_true, maps, *, ignore=None):
     return float(average_precision(levels))
 
 
-def pixel_f1_max_score(y_true, maps, *, ignore=None):
+def pixel_f1_max_score(
+    y_true: MasksLike, maps: MapsLike, *, ignore: MasksLike | None = None
+) -> F1Max:
     """Return the highest F1 over all thresholds, and the threshold that reaches it.
 
     The pixels of all images are pooled. The threshold is chosen with the truth in
@@ -161,7 +169,13 @@ def pixel_f1_max_score(y_true, maps, *, ignore=None):
     return as_f1_max(levels)
 
 
-def aupro_score(y_true, maps, *, max_fpr=0.3, ignore=None):
+def aupro_score(
+    y_true: MasksLike,
+    maps: MapsLike,
+    *,
+    max_fpr: float = 0.3,
+    ignore: MasksLike | None = None,
+) -> float:
     """Area under the per-region overlap curve (AUPRO) up to a false-positive rate.
 
     The curve shows, over all thresholds, what part of a defect is found (averaged
@@ -217,7 +231,13 @@ def aupro_score(y_true, maps, *, max_fpr=0.3, ignore=None):
     return float(region_overlap_area(levels, max_fpr))
 
 
-def seg_f1_score(y_true, maps, *, threshold, ignore=None):
+def seg_f1_score(
+    y_true: MasksLike,
+    maps: MapsLike,
+    *,
+    threshold: float,
+    ignore: MasksLike | None = None,
+) -> float:
     """F1 of the pixels at one threshold that was fixed beforehand.
 
     The pixels of all images are pooled, as in the benchmark of MVTec AD 2 [1]_, whose
@@ -281,19 +301,19 @@ def seg_f1_score(y_true, maps, *, threshold, ignore=None):
     return 2 * n_true / (n_found + len(anomalies.scores))
 
 
-def as_f1_max(levels):
+def as_f1_max(levels: Levels) -> F1Max:
     """Return the highest F1 of levels with its threshold, in Python's floats."""
     score, threshold = f1_max(levels)
     return F1Max(float(score), float(threshold))
 
 
-def check_max_fpr(max_fpr):
+def check_max_fpr(max_fpr: float) -> None:
     """Raise unless a limit of the false-positive rate lies in (0, 1]."""
     if not (isinstance(max_fpr, Real) and 0 < max_fpr <= 1):
         raise ValueError(f"max_fpr is {max_fpr!r}; it must be in (0, 1].")
 
 
-def is_defined(levels, name):
+def is_defined(levels: Levels, name: str) -> bool:
     """Whether there are anomalous and normal pixels; warn where not."""
     if levels.n_positive and levels.n_normal:
         return True
@@ -302,7 +322,7 @@ def is_defined(levels, name):
     return False
 
 
-def warn_undefined(name, missing):
+def warn_undefined(name: str, missing: str) -> None:
     """Warn that a metric is nan for want of pixels or images."""
     warnings.warn(
         f"{name} is not defined: there is no {missing}.",

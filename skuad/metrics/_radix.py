@@ -6,9 +6,11 @@ two steps of 16.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from skuad.metrics._keys import ordered_keys
+from skuad.utils._typing import Array, IntArray
 
 # Values that are held before they are counted, at two bytes each.
 _HELD = 1 << 24
@@ -28,7 +30,7 @@ class RadixCounter:
         Keys of the thresholds, distinct and ascending.
     """
 
-    def __init__(self, thresholds):
+    def __init__(self, thresholds: IntArray) -> None:
         high = thresholds >> 16
         edges = np.flatnonzero(np.diff(high, prepend=high[:1] - 1))
         self._high = high[edges]
@@ -36,22 +38,23 @@ class RadixCounter:
         self._low = thresholds.astype(np.uint16)
         self._below = np.zeros(len(thresholds), np.int64)
         self._equal = np.zeros(len(thresholds), np.int64)
-        self._held, self._n_held = [], 0
+        self._held: list[tuple[int, IntArray, NDArray[np.uint16]]] = []
+        self._n_held = 0
 
-    def add(self, values):
+    def add(self, values: Array) -> None:
         """Count the values of an array of shape (n,) of any 32-bit dtype."""
         self._held.append(partition_by_high_bits(ordered_keys(values)))
         self._n_held += len(values)
         if self._n_held >= _HELD:
             self._count_held()
 
-    def below_and_equal(self):
+    def below_and_equal(self) -> tuple[IntArray, IntArray]:
         """Return the number of values so far that are < and == each threshold."""
         if self._held:
             self._count_held()
         return self._below, self._equal
 
-    def _count_held(self):
+    def _count_held(self) -> None:
         lows = [low for _, _, low in self._held]
         begin, end = np.empty((2, len(lows), len(self._high)), np.int64)
         for i, (first, starts, _) in enumerate(self._held):
@@ -75,7 +78,7 @@ class RadixCounter:
             self._equal[here] += equal
 
 
-def partition_by_high_bits(keys):
+def partition_by_high_bits(keys: IntArray) -> tuple[int, IntArray, NDArray[np.uint16]]:
     """Bring 32-bit integers that share their high 16 bits together.
 
     scipy's change from sparse rows to sparse columns is a counting sort: here of one
@@ -106,13 +109,13 @@ def partition_by_high_bits(keys):
     return first, columns.indptr, columns.data
 
 
-def look_up(table, bins):
+def look_up(table: IntArray, bins: IntArray) -> tuple[IntArray, IntArray]:
     """Return how many values of a table lie below, and in, each of some bins."""
     equal = table[bins]
     return np.cumsum(table)[bins] - equal, equal
 
 
-def count_by_sorting(values, thresholds):
+def count_by_sorting(values: Array, thresholds: Array) -> tuple[IntArray, IntArray]:
     """Return how many values are below, and equal to, each threshold."""
     # Of 16-bit numbers the stable sort is a fast radix sort.
     values = np.sort(values, kind="stable" if values.itemsize <= 2 else None)

@@ -2,9 +2,12 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import IntArray
 
 
-def label_regions(mask):
+def label_regions(mask: NDArray[np.bool_]) -> tuple[IntArray, NDArray[np.int32], int]:
     """Find the 8-connected regions of a mask.
 
     Parameters

@@ -1,12 +1,16 @@
 """The metrics by name, each computed from evidence that is collected once."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from skuad.metrics._aupimo import FPR_BOUNDS, aupimo_per_image
+from skuad.metrics._evidence import Evidence
 from skuad.metrics._levels import (
+    Levels,
+    Values,
     average_precision,
     f1_max,
     region_overlap_area,
@@ -53,22 +57,26 @@ class Metric:
     max_fpr: float = 0.3
 
     @property
-    def title(self):
+    def title(self) -> str:
         """Name for messages."""
         if self.kind in _TITLES:
             return f"{'Image' if self.of_images else 'Pixel'} {_TITLES[self.kind]}"
         return self.kind.upper()
 
-    def value(self, levels):
+    def value(self, levels: Levels) -> Values:
         """Return its value, or one for each resample that the levels hold."""
         if self.kind == "aupro":
             return region_overlap_area(levels, self.max_fpr)
         return _OF_LEVELS[self.kind](levels)
 
-    def results(self, levels, evidence=None):
+    def results_of_pixels(self, evidence: Evidence) -> dict[str, float]:
         """Return what a user gets: values by name, nan with a warning if undefined."""
         if self.kind == "aupimo":
             return {self.name: _mean_aupimo(evidence)}
+        return self.results(evidence.levels)
+
+    def results(self, levels: Levels | None) -> dict[str, float]:
+        """Return what a user gets of levels."""
         if levels is None or not is_defined(levels, self.title):
             undefined = {self.name: math.nan}
             if self.kind == "f1_max":
@@ -80,7 +88,7 @@ class Metric:
         return {self.name: float(self.value(levels))}
 
 
-def parse_metrics(metrics):
+def parse_metrics(metrics: str | Sequence[str]) -> list[Metric]:
     """Look up metrics by name.
 
     Parameters
@@ -98,7 +106,7 @@ def parse_metrics(metrics):
     return [_parse(name) for name in names]
 
 
-def _parse(name):
+def _parse(name: str) -> Metric:
     base, at, limit = str(name).partition("@")
     if base not in NAMES or (at and base != "aupro"):
         raise ValueError(
@@ -118,7 +126,7 @@ def _parse(name):
     return Metric(name, kind == "image", rest)
 
 
-def _mean_aupimo(evidence):
+def _mean_aupimo(evidence: Evidence) -> float:
     lower, upper = FPR_BOUNDS
     scores = aupimo_per_image(evidence, FPR_BOUNDS, np.log(upper / lower))
     return float(np.nanmean(scores)) if np.isfinite(scores).any() else math.nan

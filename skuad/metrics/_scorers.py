@@ -1,8 +1,13 @@
 """Scorers for scikit-learn's model selection: metrics of maps made once per image."""
 
+from collections.abc import Sequence
 from copy import copy
 from numbers import Integral
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -11,6 +16,7 @@ from skuad.metrics._scoring import score_estimator
 from skuad.metrics._spool import MEMORY_LIMIT
 from skuad.metrics._targets import as_mask
 from skuad.utils._param_validation import _MultimetricScorer
+from skuad.utils._typing import ImagesLike, MasksLike, TargetsLike
 
 _METADATA = ("masks", "ignore")
 
@@ -18,16 +24,25 @@ _METADATA = ("masks", "ignore")
 class _MapScorer:
     """What the scorers of one and of several metrics have in common."""
 
-    def __init__(self, metrics, ignore, memory_limit):
+    def __init__(
+        self, metrics: Any, ignore: NDArray[np.bool_] | None, memory_limit: int
+    ) -> None:
         self.metrics = metrics
         self.ignore = ignore
         self.memory_limit = memory_limit
         self._requests = dict.fromkeys(_METADATA)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"make_map_scorer({self.metrics!r})"
 
-    def _values(self, estimator, X, y, masks, ignore):
+    def _values(
+        self,
+        estimator: Any,
+        X: ImagesLike,
+        y: TargetsLike,
+        masks: MasksLike | None,
+        ignore: MasksLike | None,
+    ) -> dict[str, float]:
         return score_estimator(
             estimator,
             X,
@@ -39,7 +54,7 @@ class _MapScorer:
             memory_limit=self.memory_limit,
         )
 
-    def set_score_request(self, **requests):
+    def set_score_request(self, **requests: bool | str | None) -> "_MapScorer":
         """Ask for metadata, when scikit-learn's metadata routing is switched on.
 
         Parameters
@@ -74,7 +89,7 @@ class _MapScorer:
         scorer._requests = {**self._requests, **requests}
         return scorer
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRequest:
         """Tell scikit-learn what metadata the scorer asks for.
 
         Returns
@@ -86,14 +101,22 @@ class _MapScorer:
             request.score.add_request(param=name, alias=alias)
         return request
 
-    def _accept_sample_weight(self):
+    def _accept_sample_weight(self) -> bool:
         return False
 
 
 class _SingleMapScorer(_MapScorer):
     """One metric, as a float."""
 
-    def __call__(self, estimator, X, y=None, *, masks=None, ignore=None):
+    def __call__(
+        self,
+        estimator: Any,
+        X: ImagesLike,
+        y: TargetsLike = None,
+        *,
+        masks: MasksLike | None = None,
+        ignore: MasksLike | None = None,
+    ) -> float:
         return self._values(estimator, X, y, masks, ignore)[self.metrics]
 
 
@@ -103,12 +126,20 @@ class _SingleMapScorer(_MapScorer):
 class _MultiMapScorer(_MapScorer, _MultimetricScorer):
     """Several metrics, as a dict."""
 
-    def __call__(self, estimator, X, y=None, *, masks=None, ignore=None):
+    def __call__(
+        self,
+        estimator: Any,
+        X: ImagesLike,
+        y: TargetsLike = None,
+        *,
+        masks: MasksLike | None = None,
+        ignore: MasksLike | None = None,
+    ) -> dict[str, float]:
         values = self._values(estimator, X, y, masks, ignore)
         return {name: values[name] for name in self.metrics}
 
     @property
-    def _scorers(self):
+    def _scorers(self) -> dict[str, _SingleMapScorer]:
         """A scorer for each metric, which a search keeps as `scorer_`."""
         scorers = {}
         for name in self.metrics:
@@ -117,7 +148,12 @@ class _MultiMapScorer(_MapScorer, _MultimetricScorer):
         return scorers
 
 
-def make_map_scorer(metrics, *, ignore=None, memory_limit=MEMORY_LIMIT):
+def make_map_scorer(
+    metrics: str | Sequence[str],
+    *,
+    ignore: npt.ArrayLike | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+) -> "_SingleMapScorer | _MultiMapScorer":
     """Make a scorer that computes one or more metrics from one pass over the images.
 
     The scorer is called as ``scorer(estimator, X, y)`` and is what `scoring` of
@@ -203,7 +239,7 @@ def make_map_scorer(metrics, *, ignore=None, memory_limit=MEMORY_LIMIT):
     return _MultiMapScorer(list(metrics), ignore, memory_limit)
 
 
-def get_map_scorer(name):
+def get_map_scorer(name: str) -> "_SingleMapScorer | _MultiMapScorer":
     """Return the scorer of a metric.
 
     Parameters
@@ -232,7 +268,7 @@ def get_map_scorer(name):
     return make_map_scorer(name)
 
 
-def get_map_scorer_names():
+def get_map_scorer_names() -> list[str]:
     """Return the names that `get_map_scorer` knows.
 
     Returns

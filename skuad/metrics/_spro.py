@@ -1,11 +1,13 @@
 """Saturated per-region overlap, for defects whose whole area need not be found."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.io._masks import read_mask_channels
 from skuad.metrics._evidence import (
@@ -19,9 +21,22 @@ from skuad.metrics._maps import Maps
 from skuad.metrics._pixel import check_max_fpr, is_defined
 from skuad.metrics._samples import check_shape, ignored_at
 from skuad.metrics._targets import as_mask, ignored_from, is_empty_path
+from skuad.utils._typing import Array, MapsLike, MasksLike, StrPath
+
+#: Of each image None, a folder, or masks.
+ChannelsLike: TypeAlias = Sequence[StrPath | Sequence[Array] | Array | None]
+#: A number for all defects, the entries of a file, or areas of every image's channels.
+Saturation: TypeAlias = float | Sequence[Mapping[str, Any]] | Sequence[Sequence[int]]
 
 
-def au_spro_score(channels, maps, *, saturation, max_fpr=0.05, ignore=None):
+def au_spro_score(
+    channels: ChannelsLike,
+    maps: MapsLike,
+    *,
+    saturation: Saturation,
+    max_fpr: float = 0.05,
+    ignore: MasksLike | None = None,
+) -> float:
     """Area under the saturated per-region overlap curve (AU-sPRO).
 
     A missing object may have been anywhere within its mask, so finding a part of the
@@ -116,7 +131,7 @@ def au_spro_score(channels, maps, *, saturation, max_fpr=0.05, ignore=None):
     return float(region_overlap_area(levels, max_fpr))
 
 
-def saturation_areas(channels, saturation):
+def saturation_areas(channels: ChannelsLike, saturation: Saturation) -> list[list[int]]:
     """Return the saturation area of every defect.
 
     Parameters
@@ -164,7 +179,7 @@ def saturation_areas(channels, saturation):
     return areas
 
 
-def read_channels(entry, what):
+def read_channels(entry: Any, what: str) -> tuple[list[NDArray[np.bool_]], list[int]]:
     """Return the defects of an image as bool masks, and the value of each."""
     if entry is None:
         return [], []
@@ -180,12 +195,13 @@ def read_channels(entry, what):
 class _Rule:
     """How large the saturation area of a channel is."""
 
-    def __init__(self, saturation, n_images):
-        self._entries = self._areas = None
-        self._exceeded = []
+    def __init__(self, saturation: Any, n_images: int) -> None:
+        self._entries: dict[int, Mapping[str, Any]] | None = None
+        self._areas: Sequence[Sequence[int]] | None = None
+        self._exceeded: list[str] = []
         self._threshold = saturation
         if isinstance(saturation, Real):
-            _check_threshold(saturation, not isinstance(saturation, Integral))
+            _check_threshold(self._threshold, not isinstance(saturation, Integral))
         elif len(saturation) and all(isinstance(s, Mapping) for s in saturation):
             self._entries = {entry["pixel_value"]: entry for entry in saturation}
         elif len(saturation) == n_images:
@@ -195,9 +211,12 @@ class _Rule:
                 f"saturation has {len(saturation)} entries for {n_images} images."
             )
 
-    def areas(self, index, masks, values):
+    def areas(
+        self, index: int, masks: list[NDArray[np.bool_]], values: list[int]
+    ) -> list[int]:
         """Return the areas of the channels of an image, in pixels."""
         sizes = [int(np.count_nonzero(mask)) for mask in masks]
+        thresholds: list[tuple[float, bool]]
         if self._areas is not None:
             given = self._areas[index]
             if len(given) != len(masks):
@@ -207,7 +226,7 @@ class _Rule:
                 )
             thresholds = [(int(area), False) for area in given]
         elif self._entries is not None:
-            thresholds = [self._entry(index, value) for value in values]
+            thresholds = [_entry(self._entries, index, value) for value in values]
             self._exceeded += [
                 f"channels[{index}]: {threshold} > {size}"
                 for size, (threshold, relative) in zip(sizes, thresholds, strict=True)
@@ -221,7 +240,7 @@ class _Rule:
             for size, threshold in zip(sizes, thresholds, strict=True)
         ]
 
-    def warn(self):
+    def warn(self) -> None:
         """Warn once of the defects that are smaller than their saturation area."""
         if self._exceeded:
             shown = "; ".join(self._exceeded[:5])
@@ -234,23 +253,26 @@ class _Rule:
                 stacklevel=3,
             )
 
-    def _entry(self, index, value):
-        if value not in self._entries:
-            raise ValueError(
-                f"channels[{index}] has the value {value}, which is the pixel_value of "
-                f"no entry of saturation; those are {sorted(self._entries)}."
-            )
-        entry = self._entries[value]
-        return entry["saturation_threshold"], entry["relative_saturation"]
+
+def _entry(
+    entries: Mapping[int, Mapping[str, Any]], index: int, value: int
+) -> tuple[float, bool]:
+    if value not in entries:
+        raise ValueError(
+            f"channels[{index}] has the value {value}, which is the pixel_value of "
+            f"no entry of saturation; those are {sorted(entries)}."
+        )
+    entry = entries[value]
+    return entry["saturation_threshold"], entry["relative_saturation"]
 
 
-def _area(size, threshold, relative):
+def _area(size: int, threshold: float, relative: bool) -> int:
     _check_threshold(threshold, relative)
     area = int(threshold * size) if relative else min(int(threshold), size)
     return max(area, 1)
 
 
-def _check_threshold(threshold, relative):
+def _check_threshold(threshold: float, relative: bool) -> None:
     if not (0 < threshold <= 1 if relative else threshold >= 1):
         allowed = "a share in (0, 1]" if relative else "a number of pixels"
         raise ValueError(
@@ -261,11 +283,20 @@ def _check_threshold(threshold, relative):
 class _ChannelGatherer:
     """Keep the pixels of channels, the highest of each with a share of the overlap."""
 
-    def __init__(self):
-        self._scores, self._shares, self._repeated = [], [], []
-        self._images = []
+    def __init__(self) -> None:
+        self._scores: list[Array] = []
+        self._shares: list[NDArray[np.float64]] = []
+        self._repeated: list[NDArray[np.bool_]] = []
+        self._images: list[int] = []
 
-    def add(self, values, masks, areas, ignored, image):
+    def add(
+        self,
+        values: Array,
+        masks: list[NDArray[np.bool_]],
+        areas: list[int],
+        ignored: NDArray[np.bool_] | None,
+        image: int,
+    ) -> None:
         values = values.ravel()
         seen = np.zeros(values.size, bool)
         for mask, area in zip(masks, areas, strict=True):
@@ -283,7 +314,7 @@ class _ChannelGatherer:
             self._images.append(image)
             seen[index] = True
 
-    def finish(self):
+    def finish(self) -> Anomalies:
         if not self._scores:
             none = np.empty(0, np.int64)
             return Anomalies(np.empty(0, np.float32), none, none)
@@ -297,7 +328,7 @@ class _ChannelGatherer:
         )
 
 
-def _check_length(channels, n_maps):
+def _check_length(channels: ChannelsLike, n_maps: int) -> None:
     if isinstance(channels, str | PathLike) or len(channels) != n_maps:
         raise ValueError(
             f"channels must be a list with an entry for each of {n_maps} maps."

@@ -3,18 +3,25 @@
 import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 
 from skuad.io import read_mask
+from skuad.metrics._maps import Maps
+from skuad.utils._typing import Array, MasksLike, StrPath, TargetsLike
 
 #: The entry of an image that is anomalous, nobody having drawn where.
 UNKNOWN = -1
+#: Anomalous pixels, None for a good image, or `UNKNOWN`.
+Mask: TypeAlias = NDArray[np.bool_] | int | None
 
 _CODING = "+1 for a normal image and -1 for an anomalous one, as in scikit-learn"
 
 
-class Masks(Sequence):
+class Masks(Sequence[Mask]):
     """One mask per image, opened on access.
 
     An item is None for a good image, `UNKNOWN` for an anomalous image of unknown
@@ -28,14 +35,14 @@ class Masks(Sequence):
         What the masks are, for messages.
     """
 
-    def __init__(self, entries, what="y_true"):
+    def __init__(self, entries: MasksLike, what: str = "y_true") -> None:
         self._entries = entries
         self._what = what
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._entries)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Mask:  # type: ignore[override]  # no slices
         entry = self._entries[index]
         if entry is None:
             return None
@@ -45,13 +52,13 @@ class Masks(Sequence):
             return UNKNOWN if entry == UNKNOWN else None
         return as_mask(entry, f"{self._what}[{index}]")
 
-    def is_anomalous(self, index):
+    def is_anomalous(self, index: int) -> bool:
         """Whether an image is anomalous: its mask has at least one pixel."""
         mask = self[index]
-        return mask is UNKNOWN or (mask is not None and bool(mask.any()))
+        return mask is not None and bool(np.any(mask))  # UNKNOWN is not zero
 
 
-def as_mask(mask, what):
+def as_mask(mask: npt.ArrayLike, what: str) -> NDArray[np.bool_]:
     """Return a mask as a bool array (H, W), from any array of numbers or bools."""
     mask = np.asarray(mask)
     if mask.dtype.kind not in "biuf":
@@ -68,12 +75,14 @@ def as_mask(mask, what):
     return mask if mask.dtype == bool else mask != 0
 
 
-def is_empty_path(path):
+def is_empty_path(path: StrPath) -> bool:
     """Whether a path stands for a good image; an empty `Path` is a dot."""
     return fspath(path) in ("", ".")
 
 
-def masks_from(y_true, *, what="y_true", is_batch=False):
+def masks_from(
+    y_true: TargetsLike, *, what: str = "y_true", is_batch: bool = False
+) -> Masks:
     """Read y_true as one mask per image.
 
     Parameters
@@ -95,34 +104,34 @@ def masks_from(y_true, *, what="y_true", is_batch=False):
     ValueError
         If y_true holds a label per image, or an entry is no mask.
     """
-    y_true = _as_sequence(y_true, what)
-    all_unknown = isinstance(y_true, list) and all(
-        _is_number(entry) and entry == UNKNOWN for entry in y_true
+    entries = as_sequence(y_true, what)
+    all_unknown = isinstance(entries, list) and all(
+        _is_number(entry) and entry == UNKNOWN for entry in entries
     )
-    if _holds_labels(y_true) and not (is_batch and all_unknown):
-        values = np.unique(np.asarray(y_true))[:5].tolist()
+    if _holds_labels(entries) and not (is_batch and all_unknown):
+        values = np.unique(np.asarray(entries))[:5].tolist()
         raise ValueError(
             f"{what} holds one number per image ({values}), but pixel metrics need a "
             "mask per image: where an image is anomalous, not only whether. Labels "
             f"({_CODING}) are for the image metrics."
         )
-    if isinstance(y_true, np.ndarray) and y_true.dtype != object and y_true.ndim > 1:
-        if y_true.ndim > 3:
+    if isinstance(entries, np.ndarray) and entries.dtype != object and entries.ndim > 1:
+        if entries.ndim > 3:
             raise ValueError(
-                f"{what} has shape {y_true.shape}; masks have shape (n, H, W), or "
+                f"{what} has shape {entries.shape}; masks have shape (n, H, W), or "
                 "(n, w) for line scans."
             )
-        return Masks(y_true, what)
-    for index, entry in enumerate(y_true):
+        return Masks(entries, what)
+    for index, entry in enumerate(entries):
         if _is_number(entry) and entry not in (1, UNKNOWN):
             raise ValueError(
                 f"{what}[{index}] is {entry!r}; in a list of masks None is a good "
                 "image and -1 an anomalous one of unknown extent."
             )
-    return Masks(y_true, what)
+    return Masks(entries, what)
 
 
-def ignored_from(ignore, maps):
+def ignored_from(ignore: MasksLike, maps: Maps) -> Sequence[Mask]:
     """Read the pixels to ignore, one mask or None per map.
 
     Parameters
@@ -143,7 +152,7 @@ def ignored_from(ignore, maps):
     return ignored
 
 
-def image_labels(y_true):
+def image_labels(y_true: TargetsLike) -> NDArray[np.int64]:
     """Label every image: +1 normal, -1 anomalous.
 
     Parameters
@@ -160,15 +169,15 @@ def image_labels(y_true):
     ValueError
         If the labels are anything but +1 and -1, such as 0/1.
     """
-    y_true = _as_sequence(y_true, "y_true")
-    if _holds_labels(y_true):
-        return _check_labels(np.asarray(y_true).reshape(len(y_true)))
-    masks = masks_from(y_true)
+    truth = as_sequence(y_true, "y_true")
+    if _holds_labels(truth):
+        return _check_labels(np.asarray(truth).reshape(len(truth)))
+    masks = masks_from(truth)
     anomalous = [masks.is_anomalous(index) for index in range(len(masks))]
     return np.where(anomalous, -1, 1).astype(np.int64)
 
 
-def warn_unknown(count):
+def warn_unknown(count: int) -> None:
     """Warn once of the images that pixel metrics leave out."""
     if count:
         warnings.warn(
@@ -179,7 +188,7 @@ def warn_unknown(count):
         )
 
 
-def _check_labels(labels):
+def _check_labels(labels: Array) -> NDArray[np.int64]:
     values = np.unique(labels)
     if not np.isin(values, (-1, 1)).all():
         raise ValueError(
@@ -189,24 +198,25 @@ def _check_labels(labels):
     return labels.astype(np.int64)
 
 
-def _as_sequence(y_true, what):
+def as_sequence(y_true: Any, what: str) -> Any:
+    """Return y_true, or its entries where it can be gone over only once."""
+    if hasattr(y_true, "iloc"):  # a pandas Series
+        return y_true.to_numpy()
     if isinstance(y_true, str | PathLike):
         raise ValueError(f"{what} is one path; pass a list of paths.")
     if y_true is None or not isinstance(y_true, Iterable):
         raise ValueError(f"{what} is {y_true!r}; pass one entry per image.")
-    if hasattr(y_true, "iloc"):  # a pandas Series
-        return y_true.to_numpy()
     return y_true if hasattr(y_true, "__getitem__") else list(y_true)
 
 
-def _holds_labels(y_true):
+def _holds_labels(y_true: Any) -> bool:
     """Whether there is one number per image; an array (n, 1) counts as labels."""
     if isinstance(y_true, np.ndarray) and y_true.dtype.kind in "biufc":
         return y_true.ndim == 1 or y_true.shape[1:] == (1,)
     return len(y_true) > 0 and all(_is_number(entry) for entry in y_true)
 
 
-def _is_number(entry):
+def _is_number(entry: Any) -> bool:
     return isinstance(entry, int | float | np.number | np.bool_) or (
         isinstance(entry, np.ndarray) and entry.ndim == 0
     )

@@ -1,9 +1,11 @@
 """Counting 64-bit numbers among thresholds."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.metrics._keys import ordered_keys
 from skuad.metrics._radix import RadixCounter
+from skuad.utils._typing import Array, IntArray
 
 # Values that are held at least before they are compared with the thresholds.
 _HELD = 1 << 22
@@ -26,7 +28,7 @@ class WideCounter:
         Distinct and ascending.
     """
 
-    def __init__(self, thresholds):
+    def __init__(self, thresholds: Array) -> None:
         self._thresholds = thresholds
         self._rounded = _rounded(thresholds)
         is_first = np.append(True, np.diff(ordered_keys(self._rounded)) != 0)
@@ -40,9 +42,10 @@ class WideCounter:
         self._may_tie[self._hashes(keys)] = True
         self._tied_below = np.zeros(len(thresholds), np.int64)
         self._equal = np.zeros(len(thresholds), np.int64)
-        self._held, self._n_held = [], 0
+        self._held: list[Array] = []
+        self._n_held = 0
 
-    def add(self, values):
+    def add(self, values: Array) -> None:
         """Count the values of an array of shape (n,)."""
         rounded = _rounded(values)
         self._counter.add(rounded)
@@ -52,14 +55,14 @@ class WideCounter:
         if self._n_held >= max(_HELD, len(self._thresholds)):
             self._count_held()
 
-    def below_and_equal(self):
+    def below_and_equal(self) -> tuple[IntArray, IntArray]:
         """Return the number of values so far that are < and == each threshold."""
         if self._held:
             self._count_held()
         below, _ = self._counter.below_and_equal()
         return below[self._groups] + self._tied_below, self._equal
 
-    def _count_held(self):
+    def _count_held(self) -> None:
         values = np.sort(np.concatenate(self._held))
         self._held, self._n_held = [], 0
         below = np.searchsorted(values, self._thresholds, "left")
@@ -67,10 +70,10 @@ class WideCounter:
         self._tied_below += below
         self._tied_below -= np.searchsorted(_rounded(values), self._rounded, "left")
 
-    def _hashes(self, keys):
+    def _hashes(self, keys: IntArray) -> NDArray[np.uint32]:
         return (keys.view(np.uint32) * _MULTIPLIER) >> self._hash_shift
 
 
-def _rounded(values):
+def _rounded(values: Array) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # infinity keeps the order as well
         return values.astype(np.float32)

@@ -207,6 +207,8 @@ def test_a_second_pass_that_differs_raises():
     metrics.start_second_pass()
     with pytest.raises(ValueError, match="no second pass"):
         metrics.start_second_pass()
+    with pytest.raises(ValueError, match="needs the maps"):
+        metrics.update()
     metrics.update(maps[:2])
     with pytest.raises(ValueError, match="2 of 3 images"):
         metrics.compute()
