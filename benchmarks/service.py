@@ -1,42 +1,46 @@
 """The service of the deployment guide under load: ``python -m benchmarks.service``.
 
-For each detector the application of ``doc/examples/service`` loads a saved file, and
-single images go through it from 4 threads, as HTTP requests within the process (no
-network in between). Printed is a Markdown table:
+For each detector uvicorn runs the application of ``doc/examples/service`` with a saved
+file in a process of its own, and single images go to it from 4 threads. Printed is a
+Markdown table:
 
-- first: the first image in a new process, which imports libraries and loads the network;
+- first: the first image of a service that was not warmed up;
 - p50, p99: latency of a request while 4 wait at once;
 - images/s: requests that are done per second;
-- memory: growth of the resident memory after image 500 (or the first quarter);
+- memory: largest growth of the service's resident memory after image 500 (with fewer
+  requests, after the first quarter);
 - equal: whether every answer is that of the same image alone.
 """
 
 import argparse
-import importlib.util
+import http.client
 import itertools
 import json
 import os
+import platform
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import joblib
 import numpy as np
-from fastapi.testclient import TestClient
 
 from benchmarks.bench_pipeline import make_photo
 from skuad.detectors import PatchKNN, Tiled
 from skuad.feature_extraction import TimmEmbedder
 from skuad.io import write_image
 
-APP = Path(__file__).parents[1] / "doc" / "examples" / "service" / "app.py"
+SERVICE = Path(__file__).parents[1] / "doc" / "examples" / "service"
 N_CLIENTS = 4
 N_FILES = 8
+WARM = 500
 COMMON = {"coreset": "random", "calibration": None, "random_state": 0}
 COLUMNS = ("detector", "image", "requests", "first", "p50", "p99", "images/s", "memory")
 
@@ -51,35 +55,57 @@ def make_cases():
             PatchKNN(network, coreset_ratio=0.1, **COMMON),
             (256, 256),
         ),
-        "Tiled 12 MP": (Tiled(bank, tile=512, calibration=None), (3000, 4000)),
+        "Tiled, 12 MP": (Tiled(bank, tile=512, calibration=None), (3000, 4000)),
     }
 
 
-def load_app():
-    spec = importlib.util.spec_from_file_location("service_app", APP)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@contextmanager
+def running_service(model, log):
+    """Start the service of a file, and stop it; yield its port and process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = "-m uvicorn --factory app:app_from_environment --log-level warning"
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *command.split(), "--port", str(port)],
+            cwd=SERVICE,
+            env={**os.environ, "SKUAD_MODEL": model},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        while True:
+            try:
+                ask(http.client.HTTPConnection("127.0.0.1", port), "GET", "/health")
+                break
+            except ConnectionRefusedError:
+                if process.poll() is not None:
+                    raise RuntimeError(Path(log).read_text()) from None
+                time.sleep(0.1)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
-def resident_memory():
-    with open("/proc/self/statm") as file:
+def ask(connection, method, path, content=None):
+    """Return seconds and the answer of a request."""
+    start = time.perf_counter()
+    connection.request(method, path, content)
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"{path} answered {response.status}: {answer!r}")
+    return time.perf_counter() - start, json.loads(answer)
+
+
+def resident_memory(process):
+    with open(f"/proc/{process}/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def first_image(model, shape):
-    """Return the seconds that `warm_up` takes in a new process."""
-    program = (
-        "import sys, joblib; from skuad.inference import warm_up; "
-        f"print(warm_up(joblib.load({model!r}), {(*shape, 3)}, n_threads=1))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    return float(run.stdout)
-
-
-def measure(detector, shape, n_images, folder):
+def measure(detector, shape, n_requests, folder):
     """Return what the table says of one detector."""
     paths = [os.path.join(folder, f"{number}.jpg") for number in range(N_FILES)]
     for number, path in enumerate(paths):
@@ -88,68 +114,87 @@ def measure(detector, shape, n_images, folder):
     model = os.path.join(folder, "model.joblib")
     joblib.dump(detector, model)
     uploads = [Path(path).read_bytes() for path in paths]
-    first = first_image(model, shape)
-    app = load_app().create_app(model, workers=2, threads=1)
-    with TestClient(app) as client:
+    log = os.path.join(folder, "log.txt")
+    with running_service(model, log) as (port, process):
+        one = http.client.HTTPConnection("127.0.0.1", port)
+        first, _ = ask(one, "POST", "/inspect", uploads[0])
+        alone = [ask(one, "POST", "/inspect", content)[1] for content in uploads]
+        warm = WARM if n_requests > WARM else n_requests // 4
+        numbers, lock, memory = itertools.count(), threading.Lock(), []
 
-        def ask(number):
-            start = time.perf_counter()
-            answer = client.post("/inspect", content=uploads[number % N_FILES])
-            seconds = time.perf_counter() - start
-            assert answer.status_code == 200, answer.text
-            return seconds, answer.json()["score"]
-
-        alone = [ask(number)[1] for number in range(N_FILES)]
-        warm = min(500, n_images // 4)
-        counter, lock, memory = itertools.count(), threading.Lock(), []
-
-        def client_loop():
+        def client():
             """Send images until all have been sent."""
+            connection = http.client.HTTPConnection("127.0.0.1", port)
             found = []
             while True:
                 with lock:
-                    number = next(counter)
-                    if number >= warm and number % max(1, n_images // 100) == 0:
-                        memory.append(resident_memory())
-                if number >= n_images:
+                    number = next(numbers)
+                    if number >= warm and (number - warm) % 10 == 0:
+                        memory.append(resident_memory(process))
+                if number >= n_requests:
                     return found
-                seconds, score = ask(number)
-                found.append((seconds, score == alone[number % N_FILES]))
+                upload = uploads[number % N_FILES]
+                seconds, answer = ask(connection, "POST", "/inspect", upload)
+                found.append((seconds, answer == alone[number % N_FILES]))
 
         start = time.perf_counter()
         with ThreadPoolExecutor(N_CLIENTS) as pool:
-            loops = [pool.submit(client_loop) for _ in range(N_CLIENTS)]
+            loops = [pool.submit(client) for _ in range(N_CLIENTS)]
             found = [result for loop in loops for result in loop.result()]
         seconds = time.perf_counter() - start
+        memory.append(resident_memory(process))
     latencies, equal = zip(*found, strict=True)
     p50, p99 = np.percentile(latencies, [50, 99])
     return {
         "image": f"{shape[1]} x {shape[0]}",
-        "requests": len(found),
+        "requests": f"{len(found):,}",
         "first": f"{first:.2f} s",
         "p50": f"{1e3 * p50:.0f} ms",
         "p99": f"{1e3 * p99:.0f} ms",
         "images/s": f"{len(found) / seconds:.1f}",
-        "memory": f"{100 * (max(memory[1:]) / memory[0] - 1):+.1f} %",
+        "memory": f"{100 * (max(memory[1:]) / memory[0] - 1):+.1f} % after {warm}",
         "equal": all(equal),
     }
 
 
+def machine():
+    """Describe the processor, and how busy it is."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = {line.split(":")[1].strip() for line in lines if "model name" in line}
+    cores = len(os.sched_getaffinity(0))
+    name = ", ".join(sorted(names)) or platform.machine()
+    return (
+        f"{cores} cores of {name}; load {os.getloadavg()[0]:.1f} before the first run"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--only", choices=list(make_cases()))
+    cases = make_cases()
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument(
+        "--tiled-requests",
+        type=int,
+        default=600,
+        help="of 12 MP, which take seconds each (default: 600)",
+    )
+    parser.add_argument("--only", choices=list(cases))
     args = parser.parse_args()
-    names = [args.only] if args.only else list(make_cases())
+    if min(args.requests, args.tiled_requests) < N_CLIENTS:
+        parser.error(f"at least {N_CLIENTS} requests are needed")
+    print(machine(), end="\n\n")
     print("| " + " | ".join((*COLUMNS, "equal")) + " |")
-    print("| " + " | ".join(["---"] * (len(COLUMNS) + 1)) + " |")
-    for name in names:
-        detector, shape = make_cases()[name]
-        cv2.setNumThreads(1)
+    print("| " + " | ".join(["---"] * (len(COLUMNS) + 1)) + " |", flush=True)
+    cv2.setNumThreads(1)
+    for name in [args.only] if args.only else cases:
+        detector, shape = cases[name]
+        n_requests = args.tiled_requests if "Tiled" in name else args.requests
         with tempfile.TemporaryDirectory() as folder:
-            row = {"detector": name, **measure(detector, shape, args.images, folder)}
-        print("| " + " | ".join(str(row[c]) for c in (*COLUMNS, "equal")) + " |")
-    print(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()}))
+            row = {"detector": name, **measure(detector, shape, n_requests, folder)}
+        print(
+            "| " + " | ".join(str(row[c]) for c in (*COLUMNS, "equal")) + " |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
