@@ -1,12 +1,16 @@
 """What a fitted detector says of itself."""
 
+from collections.abc import Callable, Iterator
 from html import escape
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skuad.utils._typing import Array
 
-def fitted_facts(estimator) -> list[tuple[str, str]]:
+
+def fitted_facts(estimator: Any) -> list[tuple[str, str]]:
     """Name what fit found: number of training images, size of the bank, threshold.
 
     Parameters
@@ -19,7 +23,7 @@ def fitted_facts(estimator) -> list[tuple[str, str]]:
     facts : list of (str, str)
         Names and values, for people. Empty if it is not fitted.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for part in _parts(estimator, set()):
         for name, value in vars(part).items():
             if name in _FACTS and value is not None:
@@ -33,15 +37,15 @@ def fitted_facts(estimator) -> list[tuple[str, str]]:
     ]
 
 
-def _bank(bank):
+def _bank(bank: Array) -> str:
     return f"{len(bank):,} rows of {bank.shape[1]} features"
 
 
-def _threshold(offset):
+def _threshold(offset: float) -> str:
     return "none" if np.isnan(offset) else f"anomaly score {-offset:.4g}"
 
 
-_FACTS = {
+_FACTS: dict[str, tuple[str, Callable[[Any], str] | None]] = {
     "n_images_": ("training images", "{:,}".format),
     "n_patches_": ("training patches", "{:,}".format),
     "bank_": ("bank", _bank),
@@ -51,7 +55,7 @@ _FACTS = {
 }
 
 
-def _parts(value, seen):
+def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
     """Yield an estimator and the fitted ones in it, from the outside to the inside."""
     if isinstance(value, list | tuple):
         for item in value:
@@ -68,17 +72,18 @@ def _parts(value, seen):
 class FittedReprMixin:
     """Adds what fit found to the HTML that scikit-learn makes of an estimator."""
 
-    def _repr_html_inner(self):
-        return _as_html(fitted_facts(self)) + super()._repr_html_inner()
+    def _repr_html_inner(self) -> str:
+        inner = super()._repr_html_inner()  # type: ignore[misc]  # BaseEstimator's
+        return _as_html(fitted_facts(self)) + inner
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]  # so is it
         if "text/html" in bundle:
             bundle["text/html"] = self._repr_html_inner()
         return bundle
 
 
-def _as_html(facts):
+def _as_html(facts: list[tuple[str, str]]) -> str:
     if not facts:
         return ""
     items = (

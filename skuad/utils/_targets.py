@@ -2,11 +2,17 @@
 
 import os
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import Array, TargetsLike
 
 
-def anomalous(y, n_samples: int, *, strict: bool = False) -> np.ndarray:
+def anomalous(
+    y: TargetsLike, n_samples: int, *, strict: bool = False
+) -> NDArray[np.bool_]:
     """Return which images y marks as anomalous, without reading a mask file.
 
     Parameters
@@ -32,28 +38,35 @@ def anomalous(y, n_samples: int, *, strict: bool = False) -> np.ndarray:
     """
     if y is None:
         return np.zeros(n_samples, bool)
-    if hasattr(y, "iloc"):
-        y = y.to_numpy()
-    elif not isinstance(y, list | tuple | np.ndarray):
-        y = np.asarray(y)
-    if len(y) != n_samples:
+    items = _items(y)
+    if len(items) != n_samples:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
-            f"{[n_samples, len(y)]}"
+            f"{[n_samples, len(items)]}"
         )
-    if isinstance(y, np.ndarray) and y.dtype.kind not in "OUT" and y.ndim > 1:
-        if y.shape[1:] == (1,):
-            return _from_labels(y.ravel(), strict)
-        return y.reshape(n_samples, -1).any(axis=1)
+    if (
+        isinstance(items, np.ndarray)
+        and items.dtype.kind not in "OUT"
+        and items.ndim > 1
+    ):
+        if items.shape[1:] == (1,):
+            return _from_labels(items.ravel(), strict)
+        return np.any(items.reshape(n_samples, -1), axis=1)
     if all(
         np.ndim(item) == 0 and isinstance(item, int | float | np.number | np.bool_)
-        for item in y
+        for item in items
     ):
-        return _from_labels(np.asarray(y), strict)
-    return np.array([_is_anomalous(item) for item in y], bool)
+        return _from_labels(np.asarray(items), strict)
+    return np.array([_is_anomalous(item) for item in items], np.bool_)
 
 
-def _from_labels(labels, strict):
+def _items(y: Any) -> list[Any] | tuple[Any, ...] | Array:
+    if hasattr(y, "iloc"):
+        return np.asarray(y.to_numpy())
+    return y if isinstance(y, list | tuple | np.ndarray) else np.asarray(y)
+
+
+def _from_labels(labels: Array, strict: bool) -> NDArray[np.bool_]:
     values = set(np.unique(labels).tolist())
     if values <= {1, -1}:
         return labels == -1
@@ -76,7 +89,7 @@ def _from_labels(labels, strict):
     return np.zeros(len(labels), bool)
 
 
-def _is_anomalous(item):
+def _is_anomalous(item: Any) -> bool:
     if item is None:
         return False
     if isinstance(item, str | os.PathLike):

@@ -6,8 +6,12 @@ import shutil
 import tempfile
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from skuad.utils._typing import Array
 
 #: Package that the instances of a class run on; without it there are none.
 NEEDS = {
@@ -28,7 +32,7 @@ CHECKPOINT_ALIASES = {
 }
 
 
-def instances() -> dict[str, list]:
+def instances() -> dict[str, list[Any]]:
     """Map the name of every public estimator class to instances of it.
 
     The instances have real parts and default parameters, but for the false-alarm rate:
@@ -115,7 +119,7 @@ def instances() -> dict[str, list]:
     return found | networks | _openclip_instances()
 
 
-def _openclip_instances() -> dict[str, list]:
+def _openclip_instances() -> dict[str, list[Any]]:
     """Make estimators by tiny models of OpenCLIP, one image at a time."""
     if not find_spec("open_clip"):
         return {}
@@ -149,12 +153,12 @@ def _openclip_instances() -> dict[str, list]:
     }
 
 
-def _networks() -> dict[str, list]:
+def _networks() -> dict[str, list[Any]]:
     """Make estimators by tiny networks, one image at a time."""
     from skuad.detectors import AnomalibCheckpointDetector
     from skuad.feature_extraction import TimmEmbedder
 
-    networks = {name: [] for name in NEEDS}
+    networks: dict[str, list[Any]] = {name: [] for name in NEEDS}
     if find_spec(NEEDS["AnomalibCheckpointDetector"]):
         from skuad.utils._testing_anomalib import tiny_padim
 
@@ -183,7 +187,7 @@ def _temporary_folder() -> str:
 
 
 @cache
-def tiny_timm_weights(model_name) -> str:
+def tiny_timm_weights(model_name: str) -> str:
     """Save random weights of a model of timm, once per process; return the path."""
     import timm
     import torch
@@ -196,7 +200,14 @@ def tiny_timm_weights(model_name) -> str:
     return path
 
 
-def make_images(n, *, size=(48, 56), channels=3, dtype=np.uint8, seed=0) -> np.ndarray:
+def make_images(
+    n: int,
+    *,
+    size: tuple[int, int] = (48, 56),
+    channels: int = 3,
+    dtype: DTypeLike = np.uint8,
+    seed: int = 0,
+) -> Array:
     """Make textured images of one kind, each a little different.
 
     Returns
@@ -206,12 +217,11 @@ def make_images(n, *, size=(48, 56), channels=3, dtype=np.uint8, seed=0) -> np.n
     import cv2
 
     rng = np.random.default_rng(seed)
-    images = []
-    for _ in range(n):
-        image = rng.normal(0.5, 0.25, (*size, channels)).astype(np.float32)
-        image = cv2.GaussianBlur(image, (0, 0), 1.5).reshape(*size, channels)
-        images.append(np.clip(0.5 + (image - 0.5) * 2 + rng.normal(0, 0.02), 0, 1))
-    images = np.stack(images)
+    images: Array = np.empty((n, *size, channels), np.float32)
+    for image in images:
+        noise = rng.normal(0.5, 0.25, (*size, channels)).astype(np.float32)
+        texture = cv2.GaussianBlur(noise, (0, 0), 1.5).reshape(*size, channels)
+        image[:] = np.clip(0.5 + (texture - 0.5) * 2 + rng.normal(0, 0.02), 0, 1)
     if np.dtype(dtype).kind == "u":
         images = np.rint(images * np.iinfo(dtype).max)
     images = images.astype(dtype)

@@ -1,9 +1,10 @@
 """A tiny checkpoint of anomalib, written without importing anomalib, which takes long."""
 
 import os
+from typing import Any
 
 
-def tiny_padim(folder) -> str:
+def tiny_padim(folder: str) -> str:
     """Write the checkpoint of a Padim on a backbone of random weights; return its path.
 
     The keys and settings are those that anomalib writes; a test compares them.
@@ -58,10 +59,9 @@ def tiny_padim(folder) -> str:
         "model.gaussian.inv_covariance": torch.linalg.inv(covariance),
     }
     steps = [
-        ("Resize", {"size": [32, 32], "interpolation": "bilinear", "antialias": True}),
-        ("Normalize", {"mean": mean, "std": std}),
+        _transform("Resize", size=[32, 32], interpolation="bilinear", antialias=True),
+        _transform("Normalize", mean=mean, std=std),
     ]
-    steps = [_transform(name, **settings) for name, settings in steps]
     checkpoint = {
         "state_dict": state_dict,
         "hyper_parameters": {
@@ -81,5 +81,5 @@ def tiny_padim(folder) -> str:
     return path
 
 
-def _transform(name, **settings):
+def _transform(name: str, **settings: Any) -> dict[str, Any]:
     return {"class_path": f"torchvision.transforms.v2.{name}", "init_args": settings}

@@ -3,6 +3,7 @@
 import json
 import os
 from functools import cache
+from typing import Any
 
 _TEXT = {
     "context_length": 77,
@@ -22,7 +23,7 @@ _RESNET = {
 _TIMM = {"image_size": 160, "timm_pool": "", "timm_proj": "linear"}
 
 #: Parts of the configuration of every tiny model.
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "vit": {"vision_cfg": _VIT},
     "vit-quickgelu": {"vision_cfg": _VIT, "quick_gelu": True},
     "vit-coca": {"vision_cfg": {**_VIT, "attentional_pool": True}},
@@ -36,7 +37,7 @@ MODELS = {
 
 
 @cache
-def tiny_openclip(kind, folder) -> dict[str, str]:
+def tiny_openclip(kind: str, folder: str) -> dict[str, str]:
     """Save a tiny model, once per process.
 
     Parameters

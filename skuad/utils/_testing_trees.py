@@ -7,15 +7,25 @@ that a loader has to pass over, and images with a few pixels. Defects are bright
 import csv
 import json
 import os
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import Array, StrPath
+
+Block: TypeAlias = tuple[slice, slice]
+"""Rows and columns of a defect."""
 
 SIZE = (32, 40)
 """Height and width of the images."""
 
 
-def make_mvtec_ad(root, category="bottle", *, suffix=".png"):
+def make_mvtec_ad(
+    root: StrPath, category: str = "bottle", *, suffix: str = ".png"
+) -> str:
     """Write a category of MVTec AD; return its folder.
 
     Three training images whose natural order is not the alphabetical one, two good and
@@ -40,7 +50,9 @@ def make_mvtec_ad(root, category="bottle", *, suffix=".png"):
     return folder
 
 
-def make_mvtec_loco(root, category="breakfast_box", *, layout="channels"):
+def make_mvtec_loco(
+    root: StrPath, category: str = "breakfast_box", *, layout: str = "channels"
+) -> str:
     """Write a category of MVTec LOCO AD; return its folder.
 
     With "channels", the real layout, image 000 of the logical anomalies has three
@@ -86,7 +98,7 @@ def make_mvtec_loco(root, category="breakfast_box", *, layout="channels"):
     return folder
 
 
-def _write_channels(block, name, *where):
+def _write_channels(block: Block, name: str, *where: StrPath) -> None:
     """Write the channels of one mask: a quarter of the block each, and overlapping."""
     rows, columns = block
     half = (slice(rows.start, rows.start + 4), slice(columns.start, columns.start + 4))
@@ -97,7 +109,7 @@ def _write_channels(block, name, *where):
         write_mask(corner, *where, "002.png", value=255)
 
 
-def make_mvtec_ad2(root, category="vial"):
+def make_mvtec_ad2(root: StrPath, category: str = "vial") -> str:
     """Write a category of MVTec AD 2; return its folder.
 
     Stems repeat between good and bad, scenes between lighting conditions and between
@@ -122,7 +134,7 @@ def make_mvtec_ad2(root, category="vial"):
     return folder
 
 
-def make_visa(root, category="candle", *, layout="raw"):
+def make_visa(root: StrPath, category: str = "candle", *, layout: str = "raw") -> str:
     """Write a category of VisA; return its folder.
 
     "raw" is the publisher's archive: the splits are in CSV files only, to which another
@@ -166,7 +178,7 @@ def make_visa(root, category="candle", *, layout="raw"):
     return folder
 
 
-def _append_csv(path, rows):
+def _append_csv(path: str, rows: list[list[str]]) -> None:
     is_new = not os.path.exists(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "a", newline="") as file:
@@ -176,7 +188,7 @@ def _append_csv(path, rows):
         writer.writerows(rows)
 
 
-def make_btad(root, category="03"):
+def make_btad(root: StrPath, category: str = "03") -> str:
     """Write a category of BTAD; return its folder.
 
     Good and defective images have equal stems; masks of 03 are BMP files, and so are
@@ -196,7 +208,7 @@ def make_btad(root, category="03"):
     return folder
 
 
-def make_elpv(root):
+def make_elpv(root: StrPath) -> str:
     """Write solar cells as the package elpv-dataset does; return the folder."""
     rows = []
     for i, (probability, kind) in enumerate(
@@ -219,7 +231,13 @@ def make_elpv(root):
     return os.fspath(root)
 
 
-def make_folder(root, *, good="OK", bad=("dent", "scratch"), masks=None):
+def make_folder(
+    root: StrPath,
+    *,
+    good: str = "OK",
+    bad: Sequence[str] = ("dent", "scratch"),
+    masks: str | None = None,
+) -> str:
     """Write a folder of the user's own, without a split; return it.
 
     The names have spaces and letters beyond ASCII; the suffixes are in upper and lower
@@ -239,12 +257,12 @@ def make_folder(root, *, good="OK", bad=("dent", "scratch"), masks=None):
 # ---- files ---------------------------------------------------------------------------
 
 
-def write_good(*path, gray=False):
+def write_good(*path: StrPath, gray: bool = False) -> str:
     """Write an image without a defect; return its path."""
     return _write(_texture(path, gray), *path)
 
 
-def write_bad(*path, gray=False):
+def write_bad(*path: StrPath, gray: bool = False) -> Block:
     """Write an image with a bright block; return the block, a pair of slices."""
     image = _texture(path, gray)
     rng = _generator(path)
@@ -255,47 +273,46 @@ def write_bad(*path, gray=False):
     return block
 
 
-def write_mask(block, *path, value=255):
+def write_mask(block: Block, *path: StrPath, value: int = 255) -> str:
     """Write a mask that marks a block; return its path."""
     mask = np.zeros(SIZE, dtype=np.uint8)
     mask[block] = value
     return _write(mask, *path)
 
 
-def write_clutter(*folder):
+def write_clutter(*folder: StrPath) -> None:
     """Write what operating systems leave in a folder, and a hidden folder."""
-    folder = os.path.join(*folder)
-    hidden = os.path.join(folder, ".thumbnails")
-    os.makedirs(hidden, exist_ok=True)
-    for path in ("Thumbs.db", ".DS_Store", "._000.png", ".thumbnails/000.png"):
-        with open(os.path.join(folder, path), "wb") as file:
+    parent = os.path.join(*folder)
+    os.makedirs(os.path.join(parent, ".thumbnails"), exist_ok=True)
+    for name in ("Thumbs.db", ".DS_Store", "._000.png", ".thumbnails/000.png"):
+        with open(os.path.join(parent, name), "wb") as file:
             file.write(b"no image")
 
 
-def write_damaged(*path):
+def write_damaged(*path: StrPath) -> str:
     """Write a PNG file that breaks off; return its path."""
-    path = write_good(*path)
-    with open(path, "rb") as file:
+    name = write_good(*path)
+    with open(name, "rb") as file:
         data = file.read()
-    with open(path, "wb") as file:
+    with open(name, "wb") as file:
         file.write(data[: len(data) // 2])
-    return path
+    return name
 
 
-def _write(image, *path):
-    path = os.path.join(*path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    suffix = os.path.splitext(path)[1]
-    with open(path, "wb") as file:
+def _write(image: Array, *path: StrPath) -> str:
+    name = os.path.join(*path)
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    suffix = os.path.splitext(name)[1]
+    with open(name, "wb") as file:
         file.write(cv2.imencode(suffix, image)[1].tobytes())
-    return path
+    return name
 
 
-def _texture(path, gray):
+def _texture(path: Sequence[StrPath], gray: bool) -> NDArray[np.uint8]:
     shape = SIZE if gray else (*SIZE, 3)
     return _generator(path).integers(90, 130, shape, dtype=np.uint8)
 
 
-def _generator(path):
+def _generator(path: Sequence[StrPath]) -> np.random.Generator:
     """Return a generator that depends on the path below the root only."""
     return np.random.default_rng(list("/".join(map(str, path[1:])).encode()))

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from numbers import Integral
+from typing import Any
 
 import cv2
 from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
-_active: dict = {}  # thread and number of each limit in force, the latest last
-_before: dict = {}  # numbers of threads when none was in force
+# Thread and number of each limit in force, the latest last.
+_active: dict[object, tuple[int, int]] = {}
+_before: dict[str, int] = {}  # numbers of threads when none was in force
 
 
 @contextmanager
@@ -80,16 +82,16 @@ def limit_threads(n_threads: int) -> Iterator[None]:
                 _before.clear()
 
 
-def _counts():
+def _counts() -> dict[str, int]:
     counts = {pool.filepath: pool.num_threads for pool in _blas()}
     return {**counts, "cv2": cv2.getNumThreads()}
 
 
-def _blas():
+def _blas() -> list[Any]:
     return _pools().select(user_api="blas").lib_controllers
 
 
-def _set_shared(n_threads):
+def _set_shared(n_threads: int | None) -> None:
     """Bound what belongs to the process; None goes back to what was before."""
     cv2.setNumThreads(_before["cv2"] if n_threads is None else n_threads)
     for pool in _blas():
@@ -100,7 +102,7 @@ def _set_shared(n_threads):
             _set_blas(pool, _before[pool.filepath])
 
 
-def _set_blas(pool, n_threads):
+def _set_blas(pool: Any, n_threads: int) -> None:
     # threadpoolctl ignores all threads but the one that came first, in newer versions;
     # here a lock sees to it that they come one by one.
     release = getattr(pool, "clear_controlling_thread", lambda: None)
@@ -109,7 +111,7 @@ def _set_blas(pool, n_threads):
     release()
 
 
-def _set_torch(n_threads):
+def _set_torch(n_threads: int | None) -> None:
     torch = sys.modules.get("torch")
     if torch is None or n_threads is None:
         return
@@ -117,11 +119,11 @@ def _set_torch(n_threads):
     torch.set_num_threads(n_threads)
 
 
-def _pools():
+def _pools() -> ThreadpoolController:
     return _find_pools("torch" in sys.modules)
 
 
 @lru_cache
-def _find_pools(with_torch):
+def _find_pools(with_torch: bool) -> ThreadpoolController:
     # Looking through the libraries of a process takes milliseconds.
     return ThreadpoolController()

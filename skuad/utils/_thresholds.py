@@ -1,10 +1,13 @@
 """From the scores of good images to a threshold."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
+
+from skuad.utils._typing import Fold
 
 # With 5 folds, detectors fitted on four fifths of the images are so much worse than the
 # final one that 8.8 % of 199 images' successors were flagged instead of 10 %; with 20
@@ -81,7 +84,9 @@ def contamination_offset(scores: npt.ArrayLike, contamination: float) -> float:
     return float(np.percentile(np.asarray(scores), 100.0 * contamination))
 
 
-def calibration_folds(calibration, n_samples: int, groups=None) -> list:
+def calibration_folds(
+    calibration: Any, n_samples: int, groups: npt.ArrayLike | None = None
+) -> list[Fold]:
     """Split the training images for held-out scores.
 
     Parameters
@@ -104,7 +109,7 @@ def calibration_folds(calibration, n_samples: int, groups=None) -> list:
     ValueError
         With fewer images or groups than two.
     """
-    n_units = n_samples if groups is None else len(np.unique(groups))
+    n_units = n_samples if groups is None else np.unique(groups).size
     if n_units < 2:
         unit = "sample(s)" if groups is None else "group(s)"
         raise ValueError(

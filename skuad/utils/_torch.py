@@ -3,11 +3,15 @@
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _MAX_NETWORKS = 4
-_networks: OrderedDict = OrderedDict()
-_fitting_sizes: dict = {}
+_networks: OrderedDict[Hashable, Any] = OrderedDict()
+_fitting_sizes: dict[Hashable, int] = {}
 _lock = threading.RLock()
 
 
@@ -49,7 +53,7 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return "bfloat16" if native else "float32"
 
 
-def load_network(key: tuple, build: Callable):
+def load_network(key: Hashable, build: Callable[[], _Result]) -> _Result:
     """Return the network of this key; it is built on first use and kept.
 
     A few networks are kept per process, the least recently used goes first. None is ever
@@ -61,16 +65,19 @@ def load_network(key: tuple, build: Callable):
         _networks.move_to_end(key)
         while len(_networks) > _MAX_NETWORKS:
             _networks.popitem(last=False)
-        return _networks[key]
+        network: _Result = _networks[key]
+        return network
 
 
-def forget_networks():
+def forget_networks() -> None:
     """Drop every network that this process holds."""
     with _lock:
         _networks.clear()
 
 
-def run_in_batches(run: Callable, items: list, *, key: tuple) -> list:
+def run_in_batches(
+    run: Callable[[list[_Item]], list[_Result]], items: list[_Item], *, key: Hashable
+) -> list[_Result]:
     """Run a function on a list; where memory does not suffice, in smaller parts.
 
     Parameters
@@ -86,7 +93,7 @@ def run_in_batches(run: Callable, items: list, *, key: tuple) -> list:
     -------
     results : list
     """
-    results = []
+    results: list[_Result] = []
     while len(results) < len(items):
         size = min(_fitting_sizes.get(key, len(items)), len(items) - len(results))
         try:
@@ -105,7 +112,7 @@ def run_in_batches(run: Callable, items: list, *, key: tuple) -> list:
     return results
 
 
-def _shrink(size):
+def _shrink(size: int) -> int:
     import torch
 
     if torch.cuda.is_available():

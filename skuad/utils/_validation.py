@@ -1,15 +1,18 @@
 """Checks of what estimators are given."""
 
 from copy import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skuad.io._images import Images, as_images, dtype_kind
 from skuad.utils._targets import anomalous
+from skuad.utils._typing import Array, ImagesLike, TargetsLike
 
 
-def validate_images(estimator, X, *, reset: bool) -> Images:
+def validate_images(estimator: Any, X: ImagesLike | Images, *, reset: bool) -> Images:
     """Check X for an estimator and give it back as a sequence of (H, W, C) arrays.
 
     Parameters
@@ -58,7 +61,9 @@ def validate_images(estimator, X, *, reset: bool) -> Images:
     return images
 
 
-def good_images(images: Images, y, groups=None) -> tuple[Images, np.ndarray | None]:
+def good_images(
+    images: Images, y: TargetsLike, groups: ArrayLike | None = None
+) -> tuple[Images, Array | None]:
     """Drop the images that y marks as anomalous, and their groups.
 
     Parameters

@@ -4,7 +4,6 @@ import pytest
 from anomalib_checkpoints import MODELS, make_model, save_checkpoint
 
 from skuad import detectors
-from skuad.utils import estimator_checks
 from skuad.utils.estimator_checks import image_checks
 
 # A network that was never trained need not find a defect.
@@ -41,6 +40,6 @@ def _cases():
 @pytest.mark.parametrize(("name", "alias", "check"), list(_cases()))
 def test_image_battery(name, alias, check, checkpoint, monkeypatch):
     if name == "EfficientAd":
-        monkeypatch.setattr(estimator_checks, "_N_TRAIN", 2)
+        monkeypatch.setattr("skuad.utils._checking.N_TRAIN", 2)
     detector = alias(checkpoint(name), false_alarm_rate=0.1, batch_size=3, device="cpu")
     check(detector)
