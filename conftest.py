@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent
-#: The extra `test` installs them all; the library itself needs none.
+#: The extras `test` and `doc` install them all; the library itself needs none.
 _OPTIONAL = {
-    "anomalib", "build", "fastapi", "mypy", "numpydoc", "open_clip", "skops", "timm",
-    "torch", "twine",
+    "anomalib", "build", "distributed", "faiss", "fastapi", "matplotlib", "mypy",
+    "numpydoc", "open_clip", "pandas", "skops", "timm", "torch", "twine", "yaml",
 }  # fmt: skip
 _EXAMPLES_NEED = {
     "skuad/feature_extraction/_openclip_embedder.py": "open_clip",
@@ -44,6 +44,23 @@ def _left_out() -> dict[str, str]:
 
 _LEFT_OUT = _left_out()
 collect_ignore = list(_LEFT_OUT)
+
+
+def pytest_addoption(parser):
+    """Add the option that the tests of a release are run with."""
+    parser.addoption(
+        "--nothing-left-out",
+        action="store_true",
+        help="fail if a package that some test needs is missing, instead of skipping",
+    )
+
+
+def pytest_configure(config):
+    """Stop where tests would be left out, or skipped, and must not be."""
+    needed = _OPTIONAL.union(_EXAMPLES_NEED.values())
+    lacking = sorted(name for name in needed if not find_spec(name))
+    if lacking and config.getoption("nothing_left_out"):
+        raise pytest.UsageError(f"--nothing-left-out, without {', '.join(lacking)}")
 
 
 def pytest_report_header():

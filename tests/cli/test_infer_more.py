@@ -162,7 +162,8 @@ class TestParallel:
             assert path.read_bytes() == other.read_bytes()
 
     def test_on_dask(self, model, good, tmp_path, run):
-        pytest.importorskip("distributed")
+        import distributed  # noqa: F401 -- the command, in its own process, needs it
+
         run("infer", model, good, "--out", tmp_path / "1")
         process = start(
             *("infer", model, good, "--out", tmp_path / "2"),

@@ -100,8 +100,6 @@ class TestGrid:
         [("g.json", '{"a": [1, null]}'), ("g.yaml", "a: [1, null]\n")],
     )
     def test_files(self, tmp_path, name, text):
-        if name.endswith("yaml"):
-            pytest.importorskip("yaml")
         (tmp_path / name).write_text(text)
         assert read_grid([str(tmp_path / name)]) == [{"a": 1}, {"a": None}]
 

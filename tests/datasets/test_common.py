@@ -127,7 +127,8 @@ def test_return_X_y(name, load):
 
 @every
 def test_as_frame(name, load):
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     data = load(as_frame=True)
     assert data.frame.columns[:7].tolist() == COLUMNS
     for column in data.frame:

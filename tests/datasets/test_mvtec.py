@@ -88,7 +88,8 @@ def test_return_X_y(root):
 
 
 def test_as_frame(root):
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     data = load_mvtec_ad(root, "bottle", as_frame=True)
     columns = "images target masks defect_type split category groups".split()
     assert data.frame.columns.tolist() == columns and len(data.frame) == 8

@@ -78,7 +78,6 @@ def test_names_of_another_kind(root):
 
 
 def test_the_frame_has_the_condition(root):
-    pytest.importorskip("pandas")
     frame = load_mvtec_ad2(root, "vial", as_frame=True).frame
     assert frame["condition"].value_counts()["shift_10"] == 2
 

@@ -3,13 +3,12 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from skuad.datasets import _submission as submission
 from skuad.datasets import check_submission, load_mvtec_ad2, write_submission
 from skuad.io import read_image, write_image
 from skuad.utils._testing_trees import SIZE, make_mvtec_ad2
-
-tifffile = pytest.importorskip("tifffile")
 
 
 @pytest.fixture

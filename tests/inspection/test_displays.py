@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -27,7 +28,6 @@ from skuad.model_selection import GoodTrainKFold
 from skuad.postprocessing import MapDecision, SmoothMaps
 from skuad.preprocessing import GrayWorld
 
-pyplot = pytest.importorskip("matplotlib.pyplot")
 pyplot.switch_backend("agg")
 
 DATA = make_defect_images("noise", n_train=8, n_good=2, n_defective=4, size=48)

@@ -1,12 +1,11 @@
 """DriftDisplay: the capital, its threshold and the alarms."""
 
 import numpy as np
-import pytest
+from matplotlib import pyplot
 
 from skuad.calibration import DriftMonitor
 from skuad.inspection import DriftDisplay
 
-pyplot = pytest.importorskip("matplotlib.pyplot")
 pyplot.switch_backend("agg")
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 from skuad.augmentation import ExposureShift, Vignette
 from skuad.datasets import make_defect_images
@@ -7,7 +8,6 @@ from skuad.detectors import PatchKNN
 from skuad.inspection import RobustnessDisplay
 from skuad.model_selection import robustness_by_condition
 
-pyplot = pytest.importorskip("matplotlib.pyplot")
 pyplot.switch_backend("agg")
 
 DATA = make_defect_images("noise", n_train=10, n_good=4, n_defective=4, size=48)

@@ -7,6 +7,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 
 from skuad.io import (
@@ -87,7 +88,7 @@ def test_float_tiff(tmp_path, channels, dtype):
     image = picture(channels, dtype)
     path = tmp_path / "a.tif"
     kind = "minisblack" if channels == 1 else "rgb"
-    pytest.importorskip("tifffile").imwrite(path, image, photometric=kind)
+    tifffile.imwrite(path, image, photometric=kind)
     read = read_image(path)
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, image.astype(np.float32))
@@ -249,7 +250,6 @@ def test_truncated_files_are_errors_at_any_length(tmp_path, encoding, capfd):
 @pytest.mark.parametrize("tile", [None, (16, 16)])
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_truncated_tiff_of_every_layout(tmp_path, order, tile, bigtiff):
-    tifffile = pytest.importorskip("tifffile")
     image = picture(3, np.uint16, shape=(48, 64))
     path = tmp_path / "a.tif"
     tifffile.imwrite(

@@ -1,5 +1,6 @@
 """The same search on a cluster of dask workers."""
 
+import distributed
 import joblib
 import numpy as np
 import pytest
@@ -10,8 +11,6 @@ from sklearn.model_selection import GridSearchCV
 from skuad.detectors import PatchKNN
 from skuad.metrics import make_map_scorer
 from skuad.model_selection import GoodTrainKFold
-
-distributed = pytest.importorskip("distributed")
 
 # Of dask's own threads and sockets, when the cluster is shut down.
 pytestmark = [

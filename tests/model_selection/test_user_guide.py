@@ -24,7 +24,8 @@ def test_user_guide(page):
 
 
 def test_gallery_example():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    from matplotlib import pyplot
+
     pyplot.switch_backend("agg")
     result = runpy.run_path(str(DOC / "examples" / "plot_tune_on_aupro.py"))
     pyplot.close("all")

@@ -159,7 +159,6 @@ def test_missing_faiss_is_named(X):
 
 
 def test_faiss_finds_most_neighbors():
-    pytest.importorskip("faiss")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(8000, 8)).astype(np.float32)
     new = rng.normal(size=(200, 8)).astype(np.float32)
