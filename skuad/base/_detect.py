@@ -1,6 +1,7 @@
 """Maps and scores of any fitted estimator that makes maps."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -53,3 +54,40 @@ def _detect_foreign(estimator, X):
             yield anomaly_map, pool_map(anomaly_map, "max")
         else:
             yield anomaly_map, float(scores[index])
+
+
+def final_step(detector: Any) -> Any:
+    """Return the detector that a pipeline, or a fitted search, ends in.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, a pipeline or a fitted search.
+
+    Returns
+    -------
+    detector : estimator
+        The one that owns the threshold.
+    """
+    if isinstance(detector, Pipeline):
+        return final_step(detector[-1])
+    if hasattr(detector, "best_estimator_"):
+        return final_step(detector.best_estimator_)
+    return detector
+
+
+def threshold_of(detector: Any) -> float | None:
+    """Return the anomaly score above which an image is anomalous.
+
+    Parameters
+    ----------
+    detector : estimator
+        Fitted; a pipeline or a search gives that of the detector it ends in.
+
+    Returns
+    -------
+    threshold : float or None
+        Minus ``offset_``; None without a threshold.
+    """
+    offset = getattr(final_step(detector), "offset_", np.nan)
+    return None if np.isnan(offset) else float(-offset)

@@ -171,13 +171,13 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         Raises
         ------
         ValueError
-            If the detector was fitted without a threshold (``calibration=None``).
+            If the detector has no threshold, such as after ``calibration=None``.
         """
         check_is_fitted(self)
         if np.isnan(self.offset_):
             raise ValueError(
-                f"this {type(self).__name__} has no threshold, since it was fitted with "
-                "calibration=None: fit it with calibration='auto', or use score_samples"
+                f"this {type(self).__name__} has no threshold: "
+                f"{self._without_threshold()}, or use score_samples"
             )
         return self.score_samples(X) - self.offset_
 
@@ -197,6 +197,10 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
 
     def _scores(self, images) -> np.ndarray:
         return -np.array([score for _, score in self._detect(images)], np.float64)
+
+    def _without_threshold(self) -> str:
+        """Say why there is no threshold and what to do, for a message."""
+        return "it was fitted with calibration=None: fit it with calibration='auto'"
 
     def _fit_without_threshold(self, X):
         """Fit as part of a detector that sets the threshold; return what was learnt."""

@@ -59,6 +59,11 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         images, learned = inner._fit_without_threshold(X)
         return lambda train, test: inner._score_fold(images, learned, train, test)
 
+    def _score_fold(self, images, learned, train, test):
+        if learned is None:
+            return super()._score_fold(images, learned, train, test)
+        return learned(train, test)
+
 
 def _is_stateless(step):
     return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit

@@ -11,11 +11,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skuad import __version__
-from skuad.base import MetaMapDetector
+from skuad.base import MetaMapDetector, final_step
 from skuad.cli._console import Failure, one_line
 from skuad.datasets._names import did_you_mean
 from skuad.detectors import Tiled
-from skuad.inference._infer import final_step
 from skuad.io import dump_atomically
 
 _VERSION = "skuad_version_"

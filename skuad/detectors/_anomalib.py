@@ -3,12 +3,10 @@
 import os
 import warnings
 from collections.abc import Iterator
-from itertools import islice
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MapDetector, good_images, mask_outside, pool_map, validate_images
 from skuad.detectors._anomalib_openvino import SUFFIXES as OPENVINO_SUFFIXES
@@ -188,30 +186,8 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
             )
         return self
 
-    def decision_function(self, X):
-        """Score of every image minus the threshold: negative is anomalous.
-
-        Parameters
-        ----------
-        X : images
-            See `skuad.base.validate_images`.
-
-        Returns
-        -------
-        decision : ndarray of float64 of shape (n_images,)
-
-        Raises
-        ------
-        ValueError
-            If the checkpoint has no threshold, and none was set in fit.
-        """
-        check_is_fitted(self)
-        if np.isnan(self.offset_):
-            raise ValueError(
-                f"this {type(self).__name__} has no threshold: fit it on good images with "
-                "a false_alarm_rate, such as 0.01, or use score_samples"
-            )
-        return super().decision_function(X)
+    def _without_threshold(self):
+        return "fit it on good images with a false_alarm_rate, such as 0.01"
 
     def _find_weights(self):
         return find_weights(self.checkpoint)
@@ -304,12 +280,11 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
 
     def _detect(self, images) -> Iterator[tuple[np.ndarray, float]]:
         network, key = self._network()
-        numbers = iter(range(len(images)))
-        while batch := list(islice(numbers, self.batch_size)):
-            arrays = [self._as_rgb(images[number]) for number in batch]
+        for numbers, batch in images.batches(self.batch_size):
+            arrays = [self._as_rgb(image) for image in batch]
             results = run_in_batches(network.run, arrays, key=key)
             for number, array, (anomaly_map, score) in zip(
-                batch, arrays, results, strict=True
+                numbers, arrays, results, strict=True
             ):
                 if anomaly_map is None:
                     anomaly_map = np.full(array.shape[:2], score, np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 
 from skuad.detectors._anomalib_geometry import map_at_image_size
 from skuad.detectors._anomalib_thresholds import Thresholds
+from skuad.utils._groups import apply_by_group
 from skuad.utils._optional import import_optional
 
 SUFFIXES = (".xml", ".onnx")
@@ -81,25 +82,23 @@ class OpenvinoNetwork:
             Map at the image's own size, and raw score, both high where anomalous.
         """
         inputs = [self._as_input(image) for image in images]
-        results = [None] * len(images)
-        for shape in dict.fromkeys(x.shape for x in inputs):
-            numbers = [i for i, x in enumerate(inputs) if x.shape == shape]
-            step = 1 if self._one_by_one else len(numbers)
-            for start in range(0, len(numbers), step):
-                batch = numbers[start : start + step]
-                output = self._compiled(np.concatenate([inputs[i] for i in batch]))
-                scores = output[0].reshape(len(batch)).tolist()
-                maps = [None] * len(batch)
-                if self.has_map:
-                    maps = output[1].reshape(len(batch), *output[1].shape[-2:])
-                for i, anomaly_map, score in zip(batch, maps, scores, strict=True):
-                    if anomaly_map is not None:
-                        shape = images[i].shape[:2]
-                        anomaly_map = map_at_image_size(
-                            anomaly_map, shape, (0, 0, *shape)
-                        )
-                    results[i] = anomaly_map, score
-        return results
+        # Each is a group of its own where the network takes one image at a time.
+        groups = [
+            (x.shape, number if self._one_by_one else 0)
+            for number, x in enumerate(inputs)
+        ]
+        found = apply_by_group(self._run_alike, inputs, groups)
+        return [
+            (_at_image_size(anomaly_map, image.shape[:2]), score)
+            for image, (anomaly_map, score) in zip(images, found, strict=True)
+        ]
+
+    def _run_alike(self, inputs, group):
+        output = self._compiled(np.concatenate(inputs))
+        maps = [None] * len(inputs)
+        if self.has_map:
+            maps = output[1].reshape(len(inputs), *output[1].shape[-2:])
+        return zip(maps, output[0].reshape(len(inputs)).tolist(), strict=True)
 
     def _as_input(self, image):
         if self._size is not None and image.shape[:2] != self._size:
@@ -110,6 +109,12 @@ class OpenvinoNetwork:
                 interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
             )
         return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def _at_image_size(anomaly_map, image_shape):
+    if anomaly_map is None:
+        return None
+    return map_at_image_size(anomaly_map, image_shape, (0, 0, *image_shape))
 
 
 def load_openvino_network(source, *, model, device, needed_by) -> OpenvinoNetwork:

@@ -1,6 +1,5 @@
 """Any detector, fitted on augmented copies beside the images themselves."""
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import ClassVar
 
@@ -9,7 +8,7 @@ from sklearn.base import clone
 
 from skuad.augmentation._base import augment_alike
 from skuad.base import MetaMapDetector, detect
-from skuad.io import ImageSequence
+from skuad.io._derived import DerivedImages
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 
 
@@ -128,11 +127,8 @@ class Augmented(MetaMapDetector):
         return detect(self.detector_, images.data)
 
 
-class AugmentedCopies(Sequence):
+class AugmentedCopies(DerivedImages):
     """Images, each followed by its augmented copies, which are made on access.
-
-    The image that was used last is kept, so that an image is read once for all its
-    copies when they are taken in order.
 
     Parameters
     ----------
@@ -142,10 +138,9 @@ class AugmentedCopies(Sequence):
     """
 
     def __init__(self, images, augmenter, n_copies):
-        self.images = images
+        super().__init__(images)
         self.augmenter = augmenter
         self.n_copies = n_copies
-        self._last = (None, None)
 
     def __len__(self):
         return len(self.images) * (1 + self.n_copies)
@@ -154,34 +149,21 @@ class AugmentedCopies(Sequence):
         if not 0 <= index < len(self):
             raise IndexError(f"there is no image {index} among {len(self)}")
         number, copy = self._place(index)
-        last, image = self._last
-        if last != number:
-            image = self.images[number]
-            self._last = (number, image)
+        image = self._image(number)
         if copy == 0:
             return image
         name = self.images.describe(number)
         return augment_alike(self.augmenter, image, copy=copy, name=name)[0]
 
-    def __getstate__(self):
-        return {**self.__dict__, "_last": (None, None)}
-
     def _place(self, index):
         """Return the number of the image and of its copy; copy 0 is the image."""
         return divmod(int(index), 1 + self.n_copies)
 
-    def roi(self, index: int) -> np.ndarray | None:
-        """Region of interest of the image."""
-        return self.images.roi(self._place(index)[0])
+    def _origin(self, index):
+        return self._place(index)[0]
 
     def describe(self, index: int) -> str:
         """Name the image, and the copy, for a message."""
-        number, copy = self._place(index)
-        name = self.images.describe(number)
+        copy = self._place(index)[1]
+        name = super().describe(index)
         return f"{name}, augmented copy {copy}" if copy else name
-
-    def as_input(self):
-        """Give the images in the container that detectors take: lazy, or rows."""
-        if self.images.is_rows:
-            return np.concatenate(list(self))[:, :, 0]
-        return ImageSequence(self)

@@ -1,18 +1,23 @@
 """A detector that looks at the object and not at what lies behind it."""
 
-from collections.abc import Sequence
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skuad.base import MetaMapDetector, detect, mask_outside, validate_images
+from skuad.base import (
+    MetaMapDetector,
+    detect,
+    final_step,
+    mask_outside,
+    validate_images,
+)
 from skuad.detectors._foreground import foreground_grid, learn_foreground, pixel_mask
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
+from skuad.io._derived import DerivedImages
 from skuad.utils._param_validation import HasMethods, Interval
 
 # The background is a coarse thing: it is learnt from no more images than these.
@@ -161,11 +166,6 @@ class ForegroundOnly(MetaMapDetector):
             )
         return self._fit_detector(self._source(images, keep=True).as_input())
 
-    def _score_fold(self, images, learned, train, test):
-        if learned is None:
-            return super()._score_fold(images, learned, train, test)
-        return learned(train, test)
-
     def _detect(self, images):
         source = self._source(images)
         results = detect(self.detector_, source.as_input())
@@ -179,7 +179,7 @@ class ForegroundOnly(MetaMapDetector):
         )
 
 
-class ForegroundImages(Sequence):
+class ForegroundImages(DerivedImages):
     """Images, each with the region that its object covers.
 
     Regions are found when they are asked for, for as many images at once as the
@@ -198,22 +198,12 @@ class ForegroundImages(Sequence):
     """
 
     def __init__(self, images, embedder, component, threshold, *, keep=False):
-        self.images = images
+        super().__init__(images)
         self.embedder = embedder
         self.component = component
         self.threshold = threshold
         self.keep = keep
         self._found = {}
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.images[index]
-
-    def describe(self, index: int) -> str:
-        """Name an image for a message."""
-        return self.images.describe(index)
 
     def roi(self, index: int) -> np.ndarray | None:
         """Region of the object, inside one that the image has already."""
@@ -232,7 +222,7 @@ class ForegroundImages(Sequence):
     def mask(self, index: int) -> np.ndarray:
         """Region of the object, or else the whole image."""
         roi = self.roi(index)
-        return np.ones(self.images[index].shape[:2], bool) if roi is None else roi
+        return np.ones(self[index].shape[:2], bool) if roi is None else roi
 
     def _find(self, index):
         if index not in self._found:
@@ -253,8 +243,7 @@ class ForegroundImages(Sequence):
 
 def _embedder_of(detector):
     """Make the embedder of a detector, or of what it wraps."""
-    if isinstance(detector, Pipeline):
-        return _embedder_of(detector[-1])
+    detector = final_step(detector)
     if hasattr(detector, "_make_embedder"):
         return detector._make_embedder()
     if hasattr(detector, "detector"):

@@ -1,11 +1,9 @@
 """Anomalies by what OpenCLIP makes of texts: no image is needed to fit."""
 
-from itertools import islice
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MapDetector
 from skuad.detectors._openclip_prompts import (
@@ -196,30 +194,10 @@ class OpenCLIPPromptScore(MapDetector):
         self.offset_ = np.nan
         return self
 
-    def decision_function(self, X):
-        """Score of every image minus the threshold: negative is anomalous.
-
-        Parameters
-        ----------
-        X : images
-            See `skuad.base.validate_images`.
-
-        Returns
-        -------
-        decision : ndarray of float64 of shape (n_images,)
-
-        Raises
-        ------
-        ValueError
-            If the detector was fitted without images, or with ``calibration=None``.
-        """
-        check_is_fitted(self)
-        if np.isnan(self.offset_) and self.calibration is not None:
-            raise ValueError(
-                "this OpenCLIPPromptScore was fitted without images and has no threshold: "
-                "fit it on good images, or use score_samples"
-            )
-        return super().decision_function(X)
+    def _without_threshold(self):
+        if self.calibration is None:
+            return super()._without_threshold()
+        return "it was fitted without images: fit it on good images"
 
     def _fit_images(self, images):
         self.prompts_ = self._make_prompts()
@@ -268,19 +246,17 @@ class OpenCLIPPromptScore(MapDetector):
         image_size = self.image_size
         if image_size is None:
             image_size = min(network.image_shape)
-        numbers = iter(range(len(images)))
 
         def run(batch, shape):
             return self._shares(network, batch, shape, windows)
 
-        while batch := list(islice(numbers, self.batch_size)):
-            arrays = [images[number] for number in batch]
-            stride = max(network.reductions)
+        stride = max(network.reductions)
+        for numbers, arrays in images.batches(self.batch_size):
             found = run_by_shape(
                 run, arrays, image_size, stride, key=(*key, "windows", *windows)
             )
             for number, image, (grid, of_image) in zip(
-                batch, arrays, found, strict=True
+                numbers, arrays, found, strict=True
             ):
                 yield self._map_and_score(image, images.roi(number), grid, of_image)
 

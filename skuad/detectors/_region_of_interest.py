@@ -134,11 +134,6 @@ class RegionOfInterest(MetaMapDetector):
             self.roi_ = region_mask(self.roi, images[0].shape[:2])
         return self._fit_detector(self._inside(images))
 
-    def _score_fold(self, images, learned, train, test):
-        if learned is None:
-            return super()._score_fold(images, learned, train, test)
-        return learned(train, test)
-
     def _detect(self, images):
         for anomaly_map, score in detect(self.detector_, self._inside(images)):
             if self.roi_ is not None:

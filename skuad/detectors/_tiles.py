@@ -1,10 +1,10 @@
 """Tiles of many images as one lazy sequence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from skuad.io import ImageSequence
+from skuad.io._derived import DerivedImages
 from skuad.io._images import Images
 from skuad.preprocessing import extract_tile, iter_tile_coords, stitch_maps
 
@@ -13,11 +13,10 @@ from skuad.preprocessing import extract_tile, iter_tile_coords, stitch_maps
 _TILES_AT_ONCE = 64
 
 
-class TileSource(Sequence):
+class TileSource(DerivedImages):
     """Tiles of images in order, cut when they are accessed.
 
-    The image that was used last is kept, so that tiles taken in order decode each
-    image once. Tiles wholly outside an image's region of interest are left out.
+    Tiles wholly outside an image's region of interest are left out.
 
     Parameters
     ----------
@@ -37,11 +36,10 @@ class TileSource(Sequence):
     """
 
     def __init__(self, images: Images, *, tile, stride, image_shapes, decoded=None):
-        self.images = images
+        super().__init__(images)
         self.tile = tile
         self.image_shapes = image_shapes
         self._decoded = decoded
-        self._last = (None, None)
         self.coords = []
         # Images of one shape share their list of corners: tiles may be a million.
         known_coords = {}
@@ -64,9 +62,6 @@ class TileSource(Sequence):
         number, y, x = self._place(index)
         return self._cut(self._image(number), y, x, "reflect")
 
-    def __getstate__(self):
-        return {**self.__dict__, "_last": (None, None)}
-
     @property
     def owner(self) -> np.ndarray:
         """Number of the image of each tile."""
@@ -83,11 +78,7 @@ class TileSource(Sequence):
     def _image(self, number):
         if self._decoded is not None:
             return self._decoded[number]
-        last, image = self._last
-        if last != number:
-            image = self.images[number]
-            self._last = (number, image)
-        return image
+        return super()._image(number)
 
     def _cut(self, image, y, x, pad_mode="constant"):
         return extract_tile(image, y, x, tile=self.tile, pad_mode=pad_mode)
@@ -102,12 +93,6 @@ class TileSource(Sequence):
         """Name a tile and its image for a message."""
         number, y, x = self._place(index)
         return f"{self.images.describe(number)}, tile at row {y}, column {x}"
-
-    def as_input(self):
-        """Give the tiles in the container that detectors take: lazy, or rows."""
-        if self.images.is_rows:
-            return np.concatenate(list(self))[:, :, 0]
-        return ImageSequence(self)
 
 
 def tile_groups(images: Images, *, tile, stride) -> Iterator[TileSource]:

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from copy import copy
-from itertools import islice
 
 import numpy as np
 from joblib import hash as joblib_hash
@@ -50,16 +49,12 @@ class Embedder(ImageTransformer):
             If an image is smaller than the embedder's filters need; it is named.
         """
         images = validate_images(self, X, reset=False)
-        numbers = iter(range(len(images)))
-        while batch := list(islice(numbers, self.batch_size)):
-            arrays = []
-            for number in batch:
-                image = images[number]
+        for numbers, arrays in images.batches(self.batch_size):
+            for number, image in zip(numbers, arrays, strict=True):
                 if not images.is_rows and not self._is_large_enough(image):
                     raise ValueError(
                         f"{images.describe(number)} {self._too_small(image)}"
                     )
-                arrays.append(image)
             yield from self._embed_batch(arrays)
 
     def transform(self, X):

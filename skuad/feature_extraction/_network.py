@@ -9,6 +9,7 @@ import numpy as np
 
 from skuad.feature_extraction._base import Embedder
 from skuad.io._scale import unit_float
+from skuad.utils._groups import apply_by_group
 from skuad.utils._optional import import_optional
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 from skuad.utils._torch import (
@@ -132,18 +133,12 @@ def run_by_shape(run, images, image_size, stride, *, key) -> list:
     results : list
         One per image.
     """
+
+    def run_alike(alike, shape):
+        return run_in_batches(lambda batch: run(batch, shape), alike, key=(*key, shape))
+
     shapes = [_input_shape(image, image_size, stride) for image in images]
-    results = [None] * len(images)
-    for shape in dict.fromkeys(shapes):
-        numbers = [i for i, other in enumerate(shapes) if other == shape]
-        found = run_in_batches(
-            lambda batch, shape=shape: run(batch, shape),
-            [images[i] for i in numbers],
-            key=(*key, shape),
-        )
-        for i, result in zip(numbers, found, strict=True):
-            results[i] = result
-    return results
+    return apply_by_group(run_alike, images, shapes)
 
 
 class PatchNetwork:

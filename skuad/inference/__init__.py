@@ -1,6 +1,7 @@
 """Scores, decisions and maps out of any fitted detector, ours or another."""
 
-from skuad.inference._infer import Inference, infer, infer_stream, threshold_of
+from skuad.base import threshold_of
+from skuad.inference._infer import Inference, infer, infer_stream
 from skuad.inference._regions import regions_of
 from skuad.inference._warm_up import warm_up
 

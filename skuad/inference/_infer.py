@@ -9,10 +9,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
-from skuad.base import detect
+from skuad.base import detect, final_step, threshold_of
 from skuad.inference._foreign import ForeignRunner
 from skuad.utils import limit_threads
 from skuad.weights._holder import needs_weights
@@ -243,35 +242,9 @@ def _run_batch(run, batch, on_error):
             yield result
 
 
-def threshold_of(detector: Any) -> float | None:
-    """Return the anomaly score above which an image is anomalous.
-
-    Parameters
-    ----------
-    detector : estimator
-        Fitted; a pipeline or a search gives that of the detector it ends in.
-
-    Returns
-    -------
-    threshold : float or None
-        Minus ``offset_``; None without a threshold.
-    """
-    offset = getattr(final_step(detector), "offset_", np.nan)
-    return None if np.isnan(offset) else float(-offset)
-
-
-def final_step(detector: Any) -> Any:
-    """Return the detector that a pipeline or a search ends in: it owns the threshold."""
-    if isinstance(detector, Pipeline):
-        return final_step(detector[-1])
-    if hasattr(detector, "best_estimator_"):
-        return final_step(detector.best_estimator_)
-    return detector
-
-
 def _runner(detector, higher_is_anomalous, input):
     """Return a function from a batch to (score, label, map) per image."""
-    if _is_ours(detector):
+    if hasattr(final_step(detector), "detect"):
         threshold = threshold_of(detector)
 
         def run(batch):
@@ -280,13 +253,6 @@ def _runner(detector, higher_is_anomalous, input):
 
         return run
     return ForeignRunner(detector, higher_is_anomalous, input)
-
-
-def _is_ours(detector):
-    if isinstance(detector, Pipeline):
-        return _is_ours(detector[-1])
-    inner = getattr(detector, "best_estimator_", None)
-    return hasattr(detector, "detect") if inner is None else _is_ours(inner)
 
 
 def _label(score, threshold):

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skuad.base import final_step, threshold_of
 from skuad.calibration import ConformalDetector
-from skuad.inference._infer import final_step, threshold_of
 from skuad.postprocessing import MapDecision, clean_mask, mask_regions
 from skuad.utils._typing import Array
 

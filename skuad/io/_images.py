@@ -102,6 +102,12 @@ class Images:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
+    def batches(self, size: int) -> Iterator[tuple[range, list[np.ndarray]]]:
+        """Yield the numbers and the images of so many at a time, read as it goes."""
+        for start in range(0, len(self), size):
+            numbers = range(start, min(start + size, len(self)))
+            yield numbers, [self[number] for number in numbers]
+
     @property
     def is_rows(self) -> bool:
         """Whether each sample is a line scan, one pixel high."""

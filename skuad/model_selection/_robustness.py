@@ -1,10 +1,9 @@
 """What corruptions, and other light, do to a detector."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from skuad.augmentation import (
     ChannelGain,
@@ -17,8 +16,8 @@ from skuad.augmentation import (
     Vignette,
 )
 from skuad.augmentation._base import augment_alike
-from skuad.base import detect
-from skuad.io import ImageSequence
+from skuad.base import detect, threshold_of
+from skuad.io._derived import DerivedImages
 from skuad.io._images import as_images
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._scoring import score_estimator
@@ -242,15 +241,12 @@ def _plan(augmenters, severities):
     return plan
 
 
-class _CorruptedImages(Sequence):
+class _CorruptedImages(DerivedImages):
     """Images that are corrupted on access."""
 
     def __init__(self, images, augmenter):
-        self.images = images
+        super().__init__(images)
         self.augmenter = augmenter
-
-    def __len__(self):
-        return len(self.images)
 
     def __getitem__(self, index):
         return self.corrupted(index)[0]
@@ -258,7 +254,7 @@ class _CorruptedImages(Sequence):
     def corrupted(self, index, mask=None):
         """Return an image and its mask after the corruption."""
         return augment_alike(
-            self.augmenter, self.images[index], mask, name=self.describe(index)
+            self.augmenter, self._image(index), mask, name=self.describe(index)
         )
 
     def targets(self, y, is_anomalous):
@@ -272,20 +268,6 @@ class _CorruptedImages(Sequence):
             _, changed = self.corrupted(index, known)
             masks.append(UNKNOWN if mask is UNKNOWN else changed)
         return masks, anomalous(masks, len(masks))
-
-    def roi(self, index):
-        """Region of interest of the image."""
-        return self.images.roi(index)
-
-    def describe(self, index):
-        """Name the image for a message."""
-        return self.images.describe(index)
-
-    def as_input(self):
-        """Give the images in the container that detectors take: lazy, or rows."""
-        if self.images.is_rows:
-            return np.concatenate(list(self))[:, :, 0]
-        return ImageSequence(self)
 
 
 class _Recorder:
@@ -308,9 +290,10 @@ def _row(estimator, X, y, is_anomalous, metrics, corruption, severity):
     else:
         for _ in recorder.detect(X):
             pass
-    flagged = -np.array(recorder.scores) < _offset(estimator)
-    if np.isnan(_offset(estimator)):
-        flagged = np.full(len(flagged), np.nan)
+    threshold = threshold_of(estimator)
+    flagged = np.full(len(recorder.scores), np.nan)
+    if threshold is not None:
+        flagged = np.array(recorder.scores) > threshold
     return {
         "corruption": corruption,
         "severity": severity,
@@ -324,12 +307,3 @@ def _row(estimator, X, y, is_anomalous, metrics, corruption, severity):
 
 def _share(flagged):
     return float(np.mean(flagged)) if len(flagged) else float("nan")
-
-
-def _offset(estimator):
-    """Threshold of a detector, of the last step of a pipeline, or of a search's best."""
-    if isinstance(estimator, Pipeline):
-        return _offset(estimator[-1])
-    if hasattr(estimator, "best_estimator_"):
-        return _offset(estimator.best_estimator_)
-    return float(getattr(estimator, "offset_", np.nan))
