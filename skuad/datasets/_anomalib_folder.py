@@ -1,16 +1,25 @@
 """A data set as a folder that anomalib can train on."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.io import read_mask, write_image
 from skuad.io._images import as_images
 from skuad.utils._targets import anomalous
+from skuad.utils._typing import Array, ImagesLike, StrPath, TargetsLike
 
 
-def export_anomalib_folder(folder, train, test=None, y_test=None) -> dict:
+def export_anomalib_folder(
+    folder: StrPath,
+    train: ImagesLike,
+    test: ImagesLike | None = None,
+    y_test: TargetsLike = None,
+) -> dict[str, str]:
     """Write images as the folders that ``anomalib.data.Folder`` reads.
 
     Parameters
@@ -62,37 +71,36 @@ def export_anomalib_folder(folder, train, test=None, y_test=None) -> dict:
             f"{folder} is not empty: images of another data set would be mixed in. Give a "
             "new folder"
         )
-    train = as_images(train)
-    if test is not None:
-        test = as_images(test)
-        is_bad = anomalous(y_test, len(test), strict=True)
+    train_images = as_images(train)
     arguments = {"root": str(folder), "normal_dir": "train/good"}
-    _write(folder / "train/good", train, range(len(train)))
     if test is None:
+        _write(folder / "train/good", enumerate(train_images))
         return arguments
-    if not is_bad.all():
+    test_images = as_images(test)
+    targets: Any = y_test  # one entry for each image, as `anomalous` checks
+    is_bad = anomalous(y_test, len(test_images), strict=True)
+    _write(folder / "train/good", enumerate(train_images))
+    good, bad = np.flatnonzero(~is_bad).tolist(), np.flatnonzero(is_bad).tolist()
+    if good:
         arguments["normal_test_dir"] = "test/good"
-        _write(folder / "test/good", test, np.flatnonzero(~is_bad))
-    bad = np.flatnonzero(is_bad)
-    if len(bad):
+        _write(folder / "test/good", ((n, test_images[n]) for n in good))
+    if bad:
         arguments["abnormal_dir"] = "test/defective"
-        _write(folder / "test/defective", test, bad)
-        masks = [_as_mask(y_test[number]) for number in bad]
-        if all(mask is not None for mask in masks):
+        _write(folder / "test/defective", ((n, test_images[n]) for n in bad))
+        masks = [mask for n in bad if (mask := _as_mask(targets[n])) is not None]
+        if len(masks) == len(bad):
             arguments["mask_dir"] = "ground_truth/defective"
-            _write(
-                folder / "ground_truth/defective", dict(zip(bad, masks, strict=True))
-            )
+            _write(folder / "ground_truth/defective", zip(bad, masks, strict=True))
     return arguments
 
 
-def _write(folder, images, numbers=None):
+def _write(folder: Path, images: Iterable[tuple[int, Array]]) -> None:
     folder.mkdir(parents=True)
-    for number in images if numbers is None else numbers:
-        write_image(folder / f"{number:06d}.png", images[number])
+    for number, image in images:
+        write_image(folder / f"{number:06d}.png", image)
 
 
-def _as_mask(item):
+def _as_mask(item: Any) -> NDArray[np.uint8] | None:
     """Return a mask as 0 and 255, or None if the extent is not known."""
     if isinstance(item, str | os.PathLike):
         item = read_mask(item)

@@ -1,22 +1,24 @@
 """BTAD: three products of a real line."""
 
 import os
+from collections.abc import Sequence
 
-from skuad.datasets._bunch import GOOD, Part
+from skuad.datasets._bunch import GOOD, Loaded, Part
 from skuad.datasets._files import class_parts, require_folder
 from skuad.datasets._layout import Layout, load_layout
 from skuad.io import find_images
+from skuad.utils._typing import StrPath
 
 
 def load_btad(
-    root,
-    category,
+    root: StrPath,
+    category: str | Sequence[str],
     *,
-    split="all",
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-):
+    split: str = "all",
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the images of BTAD [1]_: the products 01, 02 and 03, with masks.
 
     No image is opened, and nothing is downloaded: get the data set by way of
@@ -76,7 +78,7 @@ def load_btad(
     )
 
 
-def _list_parts(folder, split):
+def _list_parts(folder: str, split: str) -> list[Part]:
     if split == "train":
         train = require_folder(os.path.join(folder, "train", "ok"), "training images")
         return [Part(find_images(train), GOOD, split)]

@@ -1,51 +1,58 @@
 """What every adapter returns: a Bunch of paths, put together from its parts."""
 
 import warnings
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skuad.datasets._names import check_name
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import Array
 
 GOOD, ANOMALOUS, UNKNOWN = 1, -1, 0
 
 MISSING_MASK = ("raise", "zero", "skip")
 RETURN_X_Y = (False, True, "masks", "labels")
+#: A Bunch, or (images, y) where `return_X_y` asks for it: a union would have to be
+#: taken apart by every caller.
+Loaded: TypeAlias = Any
 
 
 @dataclass
 class Part:
     """Images of one split that are alike: one folder of a data set, as a rule."""
 
-    images: list
+    images: list[str]
     target: int
     split: str
-    defect_type: str | list = "good"
-    masks: list | None = None
+    defect_type: str | list[str] = "good"
+    masks: list[str] | None = None
     """A path for every image, '' where none was found; None if there is nothing to
     find: good images, or a data set without masks."""
-    orphans: list = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
     """Masks that no image goes with."""
-    groups: list | None = None
+    groups: Sequence[Hashable] | None = None
     """A hashable key for every image; images with equal keys belong together."""
-    extra: dict = field(default_factory=dict)
+    extra: dict[str, list[Any]] = field(default_factory=dict)
     """Further columns: name -> one value for every image."""
     category: str = ""
 
 
 def make_bunch(
-    parts,
+    parts: list[Part],
     *,
-    name,
-    descr,
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-    stacklevel=4,
-    **metadata,
-):
+    name: str,
+    descr: str,
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+    stacklevel: int = 4,
+    **metadata: Any,
+) -> Loaded:
     """Put the parts of a data set together.
 
     Parameters
@@ -88,22 +95,22 @@ def make_bunch(
     return bunch
 
 
-def check_options(missing_mask, return_X_y):
+def check_options(missing_mask: str, return_X_y: bool | str) -> None:
     """Raise if an option of an adapter is unknown."""
     check_name(missing_mask, MISSING_MASK, "missing_mask")
     if return_X_y not in RETURN_X_Y:
         raise ValueError(f"return_X_y must be one of {RETURN_X_Y}, got {return_X_y!r}")
 
 
-def _columns(parts):
+def _columns(parts: list[Part]) -> dict[str, Array]:
     """Return one array per column over all parts."""
     sizes = [len(part.images) for part in parts]
     total = sum(sizes)
 
-    def join(values):
+    def join(values: Iterable[Iterable[str]]) -> NDArray[np.str_]:
         return np.array([item for part in values for item in part], dtype=str)
 
-    def repeat(values, dtype):
+    def repeat(values: list[Any], dtype: type) -> Array:
         return np.repeat(np.array(values, dtype=dtype), sizes)
 
     columns = {
@@ -120,12 +127,13 @@ def _columns(parts):
         "category": repeat([part.category for part in parts], str),
     }
     # Keys of groups get numbers in the order of their first image.
-    numbers, groups = {}, np.empty(total, dtype=np.int64)
+    numbers: dict[Hashable, int] = {}
+    groups = np.empty(total, dtype=np.int64)
     position = 0
     for part in parts:
         for i in range(len(part.images)):
-            key = position if part.groups is None else (part.category, part.groups[i])
-            groups[position] = numbers.setdefault(key, len(numbers))
+            own = position if part.groups is None else (part.category, part.groups[i])
+            groups[position] = numbers.setdefault(own, len(numbers))
             position += 1
     columns["groups"] = groups
     for key in dict.fromkeys(key for part in parts for key in part.extra):
@@ -139,7 +147,9 @@ def _columns(parts):
     return columns
 
 
-def _settle_masks(parts, columns, missing_mask, stacklevel):
+def _settle_masks(
+    parts: list[Part], columns: dict[str, Array], missing_mask: str, stacklevel: int
+) -> NDArray[np.bool_]:
     """Apply the policy on missing masks; return which images to keep."""
     searched = np.repeat(
         [part.masks is not None for part in parts], [len(part.images) for part in parts]
@@ -169,7 +179,9 @@ def _settle_masks(parts, columns, missing_mask, stacklevel):
     return ~lacking if missing_mask == "skip" else np.ones(len(lacking), dtype=bool)
 
 
-def _images_and_y(columns, return_X_y, as_frame):
+def _images_and_y(
+    columns: dict[str, Array], return_X_y: bool | str, as_frame: bool
+) -> tuple[Any, Any]:
     images, target, masks = columns["images"], columns["target"], columns["masks"]
     if return_X_y == "labels":
         y = target
@@ -191,5 +203,5 @@ def _images_and_y(columns, return_X_y, as_frame):
     return images, y
 
 
-def _pandas():
+def _pandas() -> Any:
     return import_optional("pandas", extra="frame", needed_by="as_frame=True")

@@ -4,22 +4,31 @@ import os
 from importlib.util import find_spec
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, Part, check_options, make_bunch
+from skuad.datasets._bunch import (
+    ANOMALOUS,
+    GOOD,
+    Loaded,
+    Part,
+    check_options,
+    make_bunch,
+)
 from skuad.datasets._files import check_root
 from skuad.datasets._names import check_name
+from skuad.utils._typing import StrPath
 
 KINDS = ("mono", "poly")
 
 
 def load_elpv(
-    root=None,
-    category="all",
+    root: StrPath | None = None,
+    category: str = "all",
     *,
-    threshold=0.5,
-    return_X_y=False,
-    as_frame=False,
-):
+    threshold: float = 0.5,
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the solar cells of ELPV [1]_: 2624 gray images with a defect probability.
 
     The images come with the package elpv-dataset (``pip install "skuad[elpv]"``, CC
@@ -98,7 +107,7 @@ def load_elpv(
     )
 
 
-def _installed():
+def _installed() -> str:
     """Return the data folder of the package, without importing it."""
     spec = find_spec("elpv_dataset")
     if spec is None or not spec.submodule_search_locations:
@@ -109,7 +118,9 @@ def _installed():
     return os.path.join(next(iter(spec.submodule_search_locations)), "data")
 
 
-def _read_labels(root):
+def _read_labels(
+    root: str,
+) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_]]:
     """Return the paths, defect probabilities and kinds of the cells."""
     path = os.path.join(root, "labels.csv")
     if not os.path.exists(path):
@@ -145,7 +156,7 @@ def _read_labels(root):
     return np.array(names), np.array(probability), np.array(kinds)
 
 
-def _is_share(text):
+def _is_share(text: str) -> bool:
     try:
         return 0 <= float(text) <= 1
     except ValueError:

@@ -1,12 +1,15 @@
 """Small data sets in the publishers' layouts, to try things out without the real one."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from skuad.datasets._names import check_name
 from skuad.utils import _testing_trees as trees
+from skuad.utils._typing import StrPath
 
 # name of the data set: (writes a category, category by default)
-_MAKERS = {
+_MAKERS: dict[str, tuple[Callable[..., str], str | None]] = {
     "mvtec_ad": (trees.make_mvtec_ad, "bottle"),
     "mvtec_loco": (trees.make_mvtec_loco, "breakfast_box"),
     "mvtec_ad2": (trees.make_mvtec_ad2, "vial"),
@@ -17,7 +20,9 @@ _MAKERS = {
 }
 
 
-def make_fake_tree(name, root, category=None, **options):
+def make_fake_tree(
+    name: str, root: StrPath, category: str | None = None, **options: Any
+) -> str:
     """Write a small data set that is laid out as the publisher's, with noise for images.
 
     The images are gray or coloured noise of 32 x 40 pixels, defects are bright blocks.

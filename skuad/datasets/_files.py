@@ -2,13 +2,15 @@
 
 import difflib
 import os
+from collections.abc import Iterable, Sequence
 
 from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
 from skuad.datasets._names import did_you_mean
 from skuad.io import IMAGE_SUFFIXES, find_images, natural_key
+from skuad.utils._typing import StrPath
 
 
-def check_root(root):
+def check_root(root: StrPath) -> str:
     """Return the root as str, or raise if it is not a folder."""
     root = str(os.fsdecode(root))  # os.scandir takes numpy.str_ for bytes
     if os.path.isdir(root):
@@ -24,7 +26,7 @@ def check_root(root):
     )
 
 
-def describe_folder(folder):
+def describe_folder(folder: str) -> str:
     """Name what is in a folder, for an error."""
     names = [f"{name}/" for name in subfolders(folder)]
     if not names:
@@ -33,7 +35,7 @@ def describe_folder(folder):
     return shown or "nothing"
 
 
-def subfolders(folder):
+def subfolders(folder: str) -> list[str]:
     """List the names of the sub-folders in natural order, hidden ones passed over."""
     names = []
     with os.scandir(folder) as entries:
@@ -44,12 +46,12 @@ def subfolders(folder):
     return sorted(names, key=natural_key)
 
 
-def good_first(names, good=("good",)):
+def good_first(names: Iterable[str], good: Sequence[str] = ("good",)) -> list[str]:
     """Sort names so that those of good images come before those of defects."""
     return sorted(names, key=lambda name: name not in good)  # stable
 
 
-def require_folder(folder, what):
+def require_folder(folder: str, what: str) -> str:
     """Return the folder, or raise and say what was found in its place."""
     if os.path.isdir(folder):
         return folder
@@ -67,7 +69,7 @@ def require_folder(folder, what):
 # ---- masks ---------------------------------------------------------------------------
 
 
-def pair_masks(images, folder):
+def pair_masks(images: list[str], folder: str) -> tuple[list[str], list[str]]:
     """Find the mask of each image in a folder of masks, by name.
 
     The mask of ``007.png`` is, in this order: the folder ``007`` (one file per defect),
@@ -98,12 +100,12 @@ def pair_masks(images, folder):
     return masks, [path for path in left_over if path not in used]
 
 
-def _masks_in(folder):
+def _masks_in(folder: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return stem -> path of the channel folders and of the mask files in a folder."""
     if not os.path.isdir(folder):
         return {}, {}
     channels = {name: os.path.join(folder, name) for name in subfolders(folder)}
-    files = {}
+    files: dict[str, str] = {}
     for path in find_images(folder) if has_images(folder) else ():
         stem = os.path.splitext(os.path.basename(path))[0]
         if stem in files:
@@ -115,7 +117,7 @@ def _masks_in(folder):
     return channels, files
 
 
-def has_images(folder):
+def has_images(folder: str) -> bool:
     """Return whether an image file lies directly in the folder."""
     with os.scandir(folder) as entries:
         return any(
@@ -129,7 +131,9 @@ def has_images(folder):
 # ---- parts ---------------------------------------------------------------------------
 
 
-def class_parts(folder, masks, split, good=("good",)):
+def class_parts(
+    folder: str, masks: str | None, split: str, good: Sequence[str] = ("good",)
+) -> list[Part]:
     """Return a part for each class folder of a split, good images first.
 
     Parameters

@@ -1,12 +1,15 @@
 """Folders of the user's own: any names for good and bad, with masks or without."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, UNKNOWN, Part, make_bunch
+from skuad.datasets._bunch import ANOMALOUS, GOOD, UNKNOWN, Loaded, Part, make_bunch
 from skuad.datasets._files import check_root, has_images, pair_masks, subfolders
 from skuad.datasets._names import check_name, did_you_mean
 from skuad.io import find_images
+from skuad.utils._typing import StrPath
 
 GOOD_NAMES = ("good", "ok", "normal")
 MASK_NAMES = ("ground_truth", "masks", "mask")
@@ -14,17 +17,17 @@ SPLITS = ("train", "validation", "val", "test")
 
 
 def load_image_folder(
-    root,
-    category=None,
+    root: StrPath,
+    category: str | None = None,
     *,
-    good=None,
-    bad=None,
-    masks=None,
-    split="all",
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-):
+    good: str | Sequence[str] | None = None,
+    bad: str | Sequence[str] | None = None,
+    masks: StrPath | Literal[False] | None = None,
+    split: str = "all",
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the images of a folder of your own, sorted into good and defective ones.
 
     Every folder below `root` that holds images is a class, however deep it lies. If its
@@ -151,32 +154,37 @@ class _Class:
     """Its path below the root, with '/' between names; '.' for the root."""
 
     @property
-    def split(self):
+    def split(self) -> str:
         first = self.path.split("/")[0]
         return first if first in SPLITS else "all"
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The path without the split; '' for images directly in a split or the root."""
         if self.split != "all":
             return self.path[len(self.split) + 1 :]
         return "" if self.path == "." else self.path
 
-    def matches(self, names):
+    def matches(self, names: Iterable[str]) -> str | None:
         """Return the name that this class goes by, or None."""
         own = {self.path, self.name, self.name.split("/")[0]} - {""}
         own = {item.casefold() for item in own}
         return next((name for name in names if name.casefold() in own), None)
 
 
-def _names(names):
+def _names(names: str | Sequence[str] | None) -> list[str] | None:
     if names is None:
         return None
     names = [names] if isinstance(names, str | os.PathLike) else names
     return [os.fsdecode(name).replace(os.sep, "/").rstrip("/") for name in names]
 
 
-def _list_folder(root, good, bad, masks):
+def _list_folder(
+    root: str,
+    good: list[str] | None,
+    bad: list[str] | None,
+    masks: StrPath | Literal[False] | None,
+) -> list[Part]:
     """Return the parts of one folder: by split, good ones first, in natural order."""
     mask_folders = _mask_folders(root, masks)
     classes = list(_walk(root, root, {os.path.realpath(f) for f in mask_folders}))
@@ -199,10 +207,10 @@ def _list_folder(root, good, bad, masks):
             parts.append((each, part))
     for name in [*(good or ()), *(bad or ())]:
         if name not in matched:
-            found = [each.path for each in classes]
+            paths = [each.path for each in classes]
             raise ValueError(
                 f"no folder {name!r} with images in {root!r}."
-                f"{did_you_mean(name, found)} Found: {', '.join(map(repr, found))}"
+                f"{did_you_mean(name, paths)} Found: {', '.join(map(repr, paths))}"
             )
     if not any(part.target == GOOD for _, part in parts):
         found = ", ".join(repr(each.path) for each in classes) or "no image at all"
@@ -214,11 +222,13 @@ def _list_folder(root, good, bad, masks):
     if mask_folders and masks is not False:
         _find_masks(parts, mask_folders)
     order = ["all", *SPLITS]
-    parts = [part for _, part in parts]
-    return sorted(parts, key=lambda p: (order.index(p.split), -p.target))  # stable
+    return sorted(  # stable
+        (part for _, part in parts),
+        key=lambda part: (order.index(part.split), -part.target),
+    )
 
 
-def _walk(folder, root, passed_over):
+def _walk(folder: str, root: str, passed_over: set[str]) -> Iterator[_Class]:
     """Yield a class for every folder that holds images; links may lead in a circle."""
     passed_over = passed_over | {os.path.realpath(folder)}
     if has_images(folder):
@@ -230,7 +240,7 @@ def _walk(folder, root, passed_over):
             yield from _walk(below, root, passed_over)
 
 
-def _mask_folders(root, masks):
+def _mask_folders(root: str, masks: StrPath | Literal[False] | None) -> list[str]:
     """Return the folders with masks, in the root or in one of its splits."""
     places = [root, *(os.path.join(root, s) for s in SPLITS)]
     if masks is None or masks is False:
@@ -251,7 +261,7 @@ def _mask_folders(root, masks):
     return folders
 
 
-def _find_masks(parts, mask_folders):
+def _find_masks(parts: list[tuple[_Class, Part]], mask_folders: list[str]) -> None:
     """Give the anomalous parts their masks, and the last of them what is left over."""
     together, used = [], set()
     for each, part in parts:
@@ -278,19 +288,21 @@ def _find_masks(parts, mask_folders):
                 bad[-1].orphans += find_images(each.folder)
 
 
-def _below(each):
+def _below(each: _Class) -> list[str]:
     """Return where the masks of a class may lie below a folder of masks."""
     return [
         path for path in dict.fromkeys([each.path, each.name]) if path not in ("", ".")
     ]
 
 
-def _pair_together(folder, together, parts, used):
+def _pair_together(
+    folder: str, together: list[Part], parts: list[tuple[_Class, Part]], used: set[str]
+) -> None:
     """Pair images of several classes with masks that lie in one folder."""
     if not has_images(folder):
         return
     images = [image for part in together for image in part.images]
-    stems = {}
+    stems: dict[str, str] = {}
     for image in images:
         first = stems.setdefault(_stem(image), image)
         if first != image:
@@ -312,5 +324,5 @@ def _pair_together(folder, together, parts, used):
     bad[-1].orphans += left_over
 
 
-def _stem(path):
+def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]

@@ -1,12 +1,16 @@
 """Generated data sets: good images of a texture, and ones with planted defects."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
 from skuad.augmentation._defects import MIN_SIZE, defect_kinds, plant_defect
+from skuad.datasets._bunch import Loaded
 from skuad.datasets._names import check_name
 from skuad.datasets._textures import FAMILIES, TINTS, photographs, render, tinted
 from skuad.utils._param_validation import Interval, StrOptions, validate_params
@@ -20,6 +24,10 @@ _DEFAULT_KINDS = ("scratch", "stain", "cut_paste", "blur", "hole")
 
 # Branches of the seed: what all images share, and one for each part of the data set.
 _LOOK, _TRAIN, _GOOD, _DEFECTIVE = range(4)
+# An image, its foreground if it has one, and the generator that drew it.
+_Drawn: TypeAlias = tuple[
+    NDArray[np.uint8], NDArray[np.bool_] | None, np.random.Generator
+]
 
 
 @validate_params(
@@ -35,16 +43,16 @@ _LOOK, _TRAIN, _GOOD, _DEFECTIVE = range(4)
     prefer_skip_nested_validation=True,
 )
 def make_defect_images(
-    texture="procedural",
+    texture: str = "procedural",
     *,
-    n_train=20,
-    n_good=10,
-    n_defective=20,
-    size=256,
-    kinds=None,
-    random_state=0,
-    return_X_y=False,
-):
+    n_train: int = 20,
+    n_good: int = 10,
+    n_defective: int = 20,
+    size: int = 256,
+    kinds: Sequence[str] | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+    return_X_y: bool | str = False,
+) -> Loaded:
     """Make good images of a texture, and test images with planted defects.
 
     Every image has light and sensor noise of its own; defects have exact masks.
@@ -131,15 +139,17 @@ def make_defect_images(
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     if texture == "procedural":
         texture = list(FAMILIES)[_generator(seed, _LOOK).integers(len(FAMILIES))]
+    source: Callable[[int, int], _Drawn]
     if texture in FAMILIES:
         source = partial(_rendered, texture, size, seed)
         donor = partial(_rendered_donor, texture, size)
         descr = _RENDERED_DESCR.format(texture=texture)
     else:
         photos = photographs()
-        source = _Crops(texture, photos[texture], size, seed)
+        crops = _Crops(texture, photos[texture], size, seed)
+        source = crops
         donor = partial(_cropped_donor, texture, photos)
-        descr = _PHOTOGRAPH_DESCR.format(texture=texture) + source.describe_overlap(
+        descr = _PHOTOGRAPH_DESCR.format(texture=texture) + crops.describe_overlap(
             n_train, n_good + n_defective
         )
 
@@ -175,18 +185,20 @@ def make_defect_images(
     )
 
 
-def _generator(seed, *branch):
+def _generator(seed: int, *branch: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=branch))
 
 
-def _rendered(family, size, seed, part, i):
+def _rendered(family: str, size: int, seed: int, part: int, i: int) -> _Drawn:
     """Render image i of a part; return it, its foreground and its generator."""
     look, rng = _generator(seed, _LOOK), _generator(seed, part, i)
     image, foreground = render(family, size, look, rng)
     return image, foreground, rng
 
 
-def _rendered_donor(family, size, rng):
+def _rendered_donor(
+    family: str, size: int, rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
     """Render foreign material, or None for the image itself, half of the time."""
     if family in _DIRECTED and rng.random() < 0.5:
         return None
@@ -196,7 +208,9 @@ def _rendered_donor(family, size, rng):
     return render(other, size, look, rng)[0]
 
 
-def _cropped_donor(name, photos, rng):
+def _cropped_donor(
+    name: str, photos: dict[str, NDArray[np.uint8]], rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
     """Return another photograph, or None for the image itself, half of the time."""
     if name in _DIRECTED and rng.random() < 0.5:
         return None
@@ -213,7 +227,9 @@ class _Crops:
     finds no room is cut anywhere in the half.
     """
 
-    def __init__(self, name, photo, size, seed):
+    def __init__(
+        self, name: str, photo: NDArray[np.uint8], size: int, seed: int
+    ) -> None:
         self.name, self.size, self.seed = name, size, seed
         middle = photo.shape[0] // 2
         if size > middle:
@@ -235,7 +251,7 @@ class _Crops:
                 for cell in order.tolist()
             ]
 
-    def __call__(self, part, i):
+    def __call__(self, part: int, i: int) -> _Drawn:
         """Cut image i of a part; return it, no foreground, and its generator."""
         rng = _generator(self.seed, part, i)
         is_test = part != _TRAIN
@@ -247,7 +263,7 @@ class _Crops:
         crop = half[top : top + self.size, left : left + self.size]
         return tinted(crop, self.name, rng), None, rng
 
-    def describe_overlap(self, n_train, n_test):
+    def describe_overlap(self, n_train: int, n_test: int) -> str:
         """Say which crops overlap each other."""
         room = len(self.cells[False])
         parts = {"training": n_train, "test": n_test}

@@ -1,12 +1,14 @@
 """Data sets with one folder per category: finding it, and listing what is in it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from skuad.datasets._bunch import check_options, make_bunch
+from skuad.datasets._bunch import Loaded, Part, check_options, make_bunch
 from skuad.datasets._files import check_root, describe_folder, subfolders
 from skuad.datasets._names import check_name, did_you_mean
+from skuad.utils._typing import StrPath
 
 
 @dataclass(frozen=True)
@@ -15,24 +17,32 @@ class Layout:
 
     name: str
     title: str
-    categories: tuple
-    splits: tuple
-    markers: tuple
+    categories: tuple[str, ...]
+    splits: tuple[str, ...]
+    markers: tuple[str, ...]
     """Folders of which every category has one: what a category is recognised by."""
-    list_parts: Callable
+    list_parts: Callable[..., list[Part]]
     """``list_parts(folder, split)`` -> the parts of one split of a category."""
     descr: str
-    bases: tuple = ("",)
+    bases: tuple[str, ...] = ("",)
     """Where below the root the categories may lie."""
-    several: dict = field(default_factory=dict)
+    several: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names that stand for several splits."""
-    describe: Callable = field(default=lambda folder: {})
+    describe: Callable[[str], dict[str, Any]] = field(default=lambda folder: {})
     """``describe(folder)`` -> metadata of a category, for the Bunch."""
 
 
 def load_layout(
-    layout, root, category, *, split, missing_mask, return_X_y, as_frame, **options
-):
+    layout: Layout,
+    root: StrPath,
+    category: str | Sequence[str],
+    *,
+    split: str,
+    missing_mask: str,
+    return_X_y: bool | str,
+    as_frame: bool,
+    **options: Any,
+) -> Loaded:
     """List a category, several, or all of a data set, and return its Bunch."""
     check_options(missing_mask, return_X_y)
     several = {"all": layout.splits, **layout.several}
@@ -68,7 +78,9 @@ def load_layout(
 # ---- categories ----------------------------------------------------------------------
 
 
-def find_categories(layout, root, category):
+def find_categories(
+    layout: Layout, root: StrPath, category: str | Sequence[str]
+) -> dict[str, str]:
     """Return category -> folder for what was asked for.
 
     Categories that are not the publisher's are accepted if their folder is there and
@@ -116,16 +128,16 @@ def find_categories(layout, root, category):
     return folders
 
 
-def list_categories_in(layout, root):
+def list_categories_in(layout: Layout, root: StrPath) -> list[str]:
     """List the categories of a data set that are on disk."""
     root = check_root(root)
     return _categories_in(layout, _find_base(layout, root, None))
 
 
-def _find_base(layout, root, wanted):
+def _find_base(layout: Layout, root: str, wanted: list[str] | None) -> str:
     """Return the folder that holds the categories: the root, as a rule."""
 
-    def fits(base):
+    def fits(base: str) -> bool:
         if wanted is None:
             return bool(_categories_in(layout, base))
         return any(_has_category(layout, base, name) for name in wanted)
@@ -171,7 +183,7 @@ def _find_base(layout, root, wanted):
     raise ValueError(_no_category(layout, root, wanted[0]))
 
 
-def _no_category(layout, base, name):
+def _no_category(layout: Layout, base: str, name: str) -> str:
     """Say why the base has no such category."""
     folder = os.path.join(base, name)
     if name and os.path.isdir(folder):
@@ -193,21 +205,21 @@ def _no_category(layout, base, name):
     )
 
 
-def _markers(layout):
+def _markers(layout: Layout) -> str:
     return " or ".join(map(repr, layout.markers))
 
 
-def _is_category(layout, folder):
+def _is_category(layout: Layout, folder: str) -> bool:
     return any(os.path.isdir(os.path.join(folder, name)) for name in layout.markers)
 
 
-def _has_category(layout, base, name):
+def _has_category(layout: Layout, base: str, name: str) -> bool:
     return name not in ("", ".", "..") and _is_category(
         layout, os.path.join(base, name)
     )
 
 
-def _categories_in(layout, base):
+def _categories_in(layout: Layout, base: str) -> list[str]:
     found = [
         name
         for name in subfolders(base)

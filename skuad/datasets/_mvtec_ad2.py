@@ -2,13 +2,17 @@
 
 import os
 import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, UNKNOWN, Part
+from skuad.datasets._bunch import ANOMALOUS, GOOD, UNKNOWN, Loaded, Part
 from skuad.datasets._files import pair_masks, require_folder
 from skuad.datasets._layout import Layout, load_layout
 from skuad.io import find_images
+from skuad.utils._typing import Array, IntArray, StrPath
 
 #: The splits without labels, and how many images each category has in either of them.
 PRIVATE_SPLITS = ("test_private", "test_private_mixed")
@@ -25,14 +29,14 @@ PRIVATE_IMAGES = {
 
 
 def load_mvtec_ad2(
-    root,
-    category,
+    root: StrPath,
+    category: str | Sequence[str],
     *,
-    split="public",
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-):
+    split: str = "public",
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the images of MVTec AD 2 [1]_: 8 objects under changing light.
 
     No image is opened, and nothing is downloaded: get the data set from
@@ -106,7 +110,12 @@ def load_mvtec_ad2(
     )
 
 
-def score_by_condition(metric, y_true, y_pred, condition):
+def score_by_condition(
+    metric: Callable[[Any, Any], float],
+    y_true: Sequence[Any] | Array,
+    y_pred: Sequence[Any] | Array,
+    condition: npt.ArrayLike,
+) -> dict[str, float]:
     """Compute a metric for each lighting condition: how robust a detector is.
 
     Parameters
@@ -154,13 +163,13 @@ def score_by_condition(metric, y_true, y_pred, condition):
     return table
 
 
-def _take(values, keep):
+def _take(values: Sequence[Any] | Array, keep: IntArray) -> list[Any] | Array:
     if isinstance(values, np.ndarray):
         return values[keep]
     return [values[i] for i in keep]
 
 
-def _list_parts(folder, split):
+def _list_parts(folder: str, split: str) -> list[Part]:
     if split in PRIVATE_SPLITS:
         images = find_images(require_folder(os.path.join(folder, split), split))
         # Both splits hold the same scenes.
@@ -179,7 +188,9 @@ def _list_parts(folder, split):
     return parts
 
 
-def _part(images, target, split, defect_type, *, scenes):
+def _part(
+    images: list[str], target: int, split: str, defect_type: str, *, scenes: str
+) -> Part:
     """Return a part with the scene and the light from names such as 007_shift_1.png."""
     groups, conditions = [], []
     for image in images:

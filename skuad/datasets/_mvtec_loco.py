@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Sequence
+from typing import Any
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
+from skuad.datasets._bunch import ANOMALOUS, GOOD, Loaded, Part
 from skuad.datasets._files import (
     good_first,
     has_images,
@@ -13,17 +15,18 @@ from skuad.datasets._files import (
 )
 from skuad.datasets._layout import Layout, load_layout
 from skuad.io import find_images
+from skuad.utils._typing import StrPath
 
 
 def load_mvtec_loco(
-    root,
-    category,
+    root: StrPath,
+    category: str | Sequence[str],
     *,
-    split="all",
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-):
+    split: str = "all",
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the images of MVTec LOCO AD [1]_: logical and structural anomalies.
 
     No image is opened, and nothing is downloaded: get the data set from
@@ -99,7 +102,7 @@ def load_mvtec_loco(
     )
 
 
-def _list_parts(folder, split):
+def _list_parts(folder: str, split: str) -> list[Part]:
     if split != "test":
         place = require_folder(os.path.join(folder, split, "good"), f"{split} images")
         return [Part(find_images(place), GOOD, split)]
@@ -116,7 +119,7 @@ def _list_parts(folder, split):
     return parts
 
 
-def _anomalies(folder, masks, kind):
+def _anomalies(folder: str, masks: str, kind: str) -> list[Part]:
     """Return the parts of one kind of anomalies; older copies have them by defect."""
     defects = [n for n in subfolders(folder) if has_images(os.path.join(folder, n))]
     parts = []
@@ -132,7 +135,7 @@ def _anomalies(folder, masks, kind):
     return parts
 
 
-def _describe(folder):
+def _describe(folder: str) -> dict[str, Any]:
     path = os.path.join(folder, "defects_config.json")
     if not os.path.exists(path):
         return {"defects_config": []}

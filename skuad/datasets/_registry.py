@@ -1,9 +1,10 @@
 """Data sets by name."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from skuad.datasets._btad import BTAD, load_btad
+from skuad.datasets._bunch import Loaded
 from skuad.datasets._elpv import KINDS, load_elpv
 from skuad.datasets._folder import load_image_folder
 from skuad.datasets._layout import Layout, list_categories_in
@@ -12,12 +13,13 @@ from skuad.datasets._mvtec_ad2 import MVTEC_AD2, load_mvtec_ad2
 from skuad.datasets._mvtec_loco import MVTEC_LOCO, load_mvtec_loco
 from skuad.datasets._names import check_name
 from skuad.datasets._visa import VISA, load_visa
+from skuad.utils._typing import StrPath
 
 
 class _Entry(NamedTuple):
-    loader: Callable
+    loader: Callable[..., Loaded]
     layout: Layout | None = None
-    categories: tuple = ()
+    categories: tuple[str, ...] = ()
     needs_root: bool = True
 
 
@@ -32,7 +34,12 @@ _DATASETS = {
 }
 
 
-def load_dataset(name, root=None, category=None, **options):
+def load_dataset(
+    name: str,
+    root: StrPath | None = None,
+    category: str | Sequence[str] | None = None,
+    **options: Any,
+) -> Loaded:
     """List the images of a data set, by the data set's name.
 
     Parameters
@@ -86,7 +93,7 @@ def load_dataset(name, root=None, category=None, **options):
     return entry.loader(root, category, **options)
 
 
-def list_datasets():
+def list_datasets() -> list[str]:
     """List the names of the data sets that `load_dataset` knows.
 
     Returns
@@ -103,7 +110,7 @@ def list_datasets():
     return list(_DATASETS)
 
 
-def list_categories(name, root=None):
+def list_categories(name: str, root: StrPath | None = None) -> list[str]:
     """List the categories of a data set.
 
     Parameters

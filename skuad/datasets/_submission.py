@@ -2,18 +2,29 @@
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
 
 from skuad.datasets._files import check_root, subfolders
 from skuad.datasets._mvtec_ad2 import PRIVATE_IMAGES, PRIVATE_SPLITS, load_mvtec_ad2
 from skuad.io import atomic_path, read_image, write_image
+from skuad.utils._typing import Array, StrPath
 
 _MAPS, _DECISIONS = "anomaly_images", "anomaly_images_thresholded"
+# Height and width.
+_Size: TypeAlias = tuple[int, int]
 
 
-def write_submission(folder, data, maps, thresholds):
+def write_submission(
+    folder: StrPath,
+    data: Bunch,
+    maps: Iterable[Array],
+    thresholds: float | Mapping[str, float],
+) -> int:
     """Write anomaly maps of the private splits of MVTec AD 2 for its server [1]_.
 
     Maps go to ``anomaly_images/<category>/<split>/<stem>.tiff`` (float16), decisions to
@@ -99,7 +110,7 @@ def write_submission(folder, data, maps, thresholds):
     return written
 
 
-def check_submission(folder, root=None):
+def check_submission(folder: StrPath, root: StrPath | None = None) -> list[str]:
     """Say what is missing or wrong in the results for the server of MVTec AD 2.
 
     Parameters
@@ -157,7 +168,9 @@ def check_submission(folder, root=None):
     return faults
 
 
-def _check_split(folder, where, suffix, count, sizes):
+def _check_split(
+    folder: str, where: str, suffix: str, count: int, sizes: dict[str, _Size] | None
+) -> list[str]:
     """Return the faults of one folder of results; sizes: stem -> (height, width)."""
     if not os.path.isdir(folder):
         return [f"{where}/: missing"]
@@ -168,7 +181,8 @@ def _check_split(folder, where, suffix, count, sizes):
             faults.append(f"{where}/{name}: does not belong here")
             continue
         stems.add(stem)
-        fault = _check_file(os.path.join(folder, name), suffix, sizes and sizes[stem])
+        size = None if sizes is None else sizes[stem]
+        fault = _check_file(os.path.join(folder, name), suffix, size)
         if fault:
             faults.append(f"{where}/{name}: {fault}")
     if sizes is None and len(stems) != count:
@@ -179,7 +193,7 @@ def _check_split(folder, where, suffix, count, sizes):
     return faults
 
 
-def _check_file(path, suffix, size):
+def _check_file(path: str, suffix: str, size: _Size | None) -> str | None:
     """Return what is wrong with a file, or None."""
     try:
         image = _read_tiff(path) if suffix == ".tiff" else read_image(path)
@@ -201,7 +215,7 @@ def _check_file(path, suffix, size):
     return None if np.isfinite(image).all() else "holds values that are not finite"
 
 
-def _unexpected(folder, known, where=""):
+def _unexpected(folder: str, known: Iterable[str], where: str = "") -> list[str]:
     """Return a fault for everything in a folder that does not belong there."""
     names = sorted(set(os.listdir(folder)) - set(known))
     is_folder = set(subfolders(folder))
@@ -212,10 +226,12 @@ def _unexpected(folder, known, where=""):
     ]
 
 
-def _expected(root):
+def _expected(root: StrPath) -> dict[tuple[str, str], dict[str, _Size]]:
     """Return (category, split) -> stem -> size of the image, from the data set."""
     data = load_mvtec_ad2(root, list(PRIVATE_IMAGES), split="private")
-    expected = {(c, s): {} for c in PRIVATE_IMAGES for s in PRIVATE_SPLITS}
+    expected: dict[tuple[str, str], dict[str, _Size]] = {
+        (c, s): {} for c in PRIVATE_IMAGES for s in PRIVATE_SPLITS
+    }
     for image, category, split in _rows(data):
         stem = os.path.splitext(os.path.basename(image))[0]
         expected[category, split][stem] = _image_size(image)
@@ -225,19 +241,19 @@ def _expected(root):
 # ---- files ---------------------------------------------------------------------------
 
 
-def _place(*path):
-    path = os.path.join(*map(os.fspath, path))
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return path
+def _place(*path: StrPath) -> str:
+    joined = os.path.join(*[os.fspath(part) for part in path])
+    os.makedirs(os.path.dirname(joined), exist_ok=True)
+    return joined
 
 
-def _rows(data):
+def _rows(data: Bunch) -> Iterator[tuple[str, str, str]]:
     """Yield (image, category, split) as plain str."""
     columns = (data[key].tolist() for key in ("images", "category", "split"))
     yield from zip(*columns, strict=True)
 
 
-def _as_half(anomaly_map, image):
+def _as_half(anomaly_map: Array, image: str) -> NDArray[np.float16]:
     """Return a map as float16, or raise if the server would not take it."""
     anomaly_map = np.asarray(anomaly_map)
     size = _image_size(image)
@@ -256,7 +272,7 @@ def _as_half(anomaly_map, image):
     return anomaly_map.astype(np.float16)
 
 
-def _image_size(path):
+def _image_size(path: str) -> _Size:
     """Return (height, width) from the header of a PNG file."""
     with open(path, "rb") as file:
         header = file.read(24)
@@ -266,7 +282,7 @@ def _image_size(path):
     return height, width
 
 
-def _write_tiff(path, half):
+def _write_tiff(path: str, half: NDArray[np.float16]) -> None:
     # OpenCV cannot write float16; tifffile is a dependency of scikit-image.
     import tifffile
 
@@ -274,7 +290,7 @@ def _write_tiff(path, half):
         tifffile.imwrite(temporary, half, photometric="minisblack")
 
 
-def _read_tiff(path):
+def _read_tiff(path: str) -> Array:
     import tifffile
 
     try:

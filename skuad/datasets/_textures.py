@@ -6,8 +6,13 @@ images of a data set get an equal generator `look`, which draws what they share
 (phase, pose, grain). `photograph` then adds light and camera, from the same `rng`.
 """
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import FloatArray
 
 #: The photographs of scikit-image, and a tint for each: they are gray.
 TINTS = {
@@ -16,8 +21,17 @@ TINTS = {
     "gravel": (0.97, 0.94, 0.86),
 }
 
+#: Reflectance from 0 to 255, and where the part is; None for everywhere.
+Rendered: TypeAlias = tuple[NDArray[np.float32], NDArray[np.bool_] | None]
 
-def photograph(reflectance, rng, *, noise=2.0, light=0.06):
+
+def photograph(
+    reflectance: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    noise: float = 2.0,
+    light: float = 0.06,
+) -> NDArray[np.uint8]:
     """Light a surface a little differently each time and record it with noise.
 
     Parameters
@@ -54,7 +68,7 @@ def photograph(reflectance, rng, *, noise=2.0, light=0.06):
 # ---- rendered families ---------------------------------------------------------------
 
 
-def _noise(size, look, rng):
+def _noise(size: int, look: np.random.Generator, rng: np.random.Generator) -> Rendered:
     """Render the grain of leather, cast metal or foam: a sum of Gaussian fields."""
     colour = look.uniform(90, 170) * _tint(look, 0.16)
     grain = size * look.uniform(0.008, 0.016)
@@ -68,7 +82,7 @@ def _noise(size, look, rng):
     return colour + contrast * field[..., None], None
 
 
-def _weave(size, look, rng):
+def _weave(size: int, look: np.random.Generator, rng: np.random.Generator) -> Rendered:
     """Render a fabric: warp and weft threads in a plain or twill weave."""
     period = max(5.0, size * look.uniform(0.034, 0.052))
     warp_colour = look.uniform(120, 185) * _tint(look, 0.14)
@@ -94,7 +108,9 @@ def _weave(size, look, rng):
     return cv2.GaussianBlur(cloth.astype(np.float32), (0, 0), 0.6), None
 
 
-def _brushed(size, look, rng):
+def _brushed(
+    size: int, look: np.random.Generator, rng: np.random.Generator
+) -> Rendered:
     """Render brushed metal: long fine lines under a soft band of reflected light."""
     colour = look.uniform(125, 175) * _tint(look, 0.05)
     direction = look.integers(2)
@@ -112,7 +128,9 @@ def _brushed(size, look, rng):
     return metal * (0.9 + 0.22 * band)[..., None], None
 
 
-def _printed(size, look, rng):
+def _printed(
+    size: int, look: np.random.Generator, rng: np.random.Generator
+) -> Rendered:
     """Render a printed part on a tray: border, ring, bars and a code, posed anew."""
     tray = look.uniform(30, 60) * _tint(look, 0.1)
     plastic = look.uniform(150, 200) * _tint(look, 0.25)
@@ -162,7 +180,9 @@ FAMILIES = {
 }
 
 
-def render(family, size, look, rng):
+def render(
+    family: str, size: int, look: np.random.Generator, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
     """Return one image (size, size, 3) uint8 and its foreground or None."""
     reflectance, foreground = FAMILIES[family](size, look, rng)
     return photograph(reflectance.astype(np.float32), rng), foreground
@@ -171,14 +191,16 @@ def render(family, size, look, rng):
 # ---- real textures -------------------------------------------------------------------
 
 
-def photographs():
+def photographs() -> dict[str, NDArray[np.uint8]]:
     """Return the bundled photographs of real textures: name -> (512, 512) uint8."""
     from skimage import data
 
     return {name: getattr(data, name)() for name in TINTS}
 
 
-def tinted(gray, name, rng):
+def tinted(
+    gray: NDArray[np.uint8], name: str, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Return a crop of a photograph, tinted, under slightly different light."""
     tint = np.array(TINTS[name], dtype=np.float32)
     tint = tint * (1 + rng.uniform(-0.01, 0.01, 3).astype(np.float32))
@@ -188,7 +210,9 @@ def tinted(gray, name, rng):
 # ---- pieces --------------------------------------------------------------------------
 
 
-def gaussian_field(shape, sigma_y, sigma_x, rng):
+def gaussian_field(
+    shape: tuple[int, int], sigma_y: float, sigma_x: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Return a stationary Gaussian field of about unit variance, smooth over sigma.
 
     A wide kernel is applied to a coarser grid, which is then interpolated: the cost
@@ -217,7 +241,9 @@ def gaussian_field(shape, sigma_y, sigma_x, rng):
     return field[top : top + shape[0], left : left + shape[1]].astype(np.float32)
 
 
-def _posed(size, rng, *, turn, shift):
+def _posed(
+    size: int, rng: np.random.Generator, *, turn: float, shift: float
+) -> tuple[FloatArray, FloatArray]:
     """Return pixel coordinates about the centre of an object, turned and shifted."""
     angle = rng.uniform(-turn, turn)
     dy, dx = rng.uniform(-shift, shift, 2)
@@ -227,7 +253,7 @@ def _posed(size, rng, *, turn, shift):
     return cos * x + sin * y, cos * y - sin * x
 
 
-def _tint(look, strength):
+def _tint(look: np.random.Generator, strength: float) -> NDArray[np.float32]:
     """Return a colour of mean brightness 1."""
     colour = 1 + strength * look.uniform(-1, 1, 3)
     return (colour / colour.mean()).astype(np.float32)

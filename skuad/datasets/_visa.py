@@ -2,13 +2,15 @@
 
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
-from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
+from skuad.datasets._bunch import ANOMALOUS, GOOD, Loaded, Part
 from skuad.datasets._files import class_parts, require_folder
 from skuad.datasets._layout import Layout, load_layout
 from skuad.datasets._names import check_name
 from skuad.io import natural_key
+from skuad.utils._typing import StrPath
 
 PROTOCOLS = ("1cls", "2cls_highshot", "2cls_fewshot")
 _COLUMNS = ["object", "split", "label", "image", "mask"]
@@ -16,15 +18,15 @@ _LABELS = {"normal": GOOD, "anomaly": ANOMALOUS}
 
 
 def load_visa(
-    root,
-    category,
+    root: StrPath,
+    category: str | Sequence[str],
     *,
-    split="all",
-    protocol="1cls",
-    missing_mask="raise",
-    return_X_y=False,
-    as_frame=False,
-):
+    split: str = "all",
+    protocol: str = "1cls",
+    missing_mask: str = "raise",
+    return_X_y: bool | str = False,
+    as_frame: bool = False,
+) -> Loaded:
     """List the images of VisA [1]_: 12 objects, from circuit boards to pasta.
 
     Reads the publisher's archive, whose splits are in ``split_csv``, and what the
@@ -91,7 +93,7 @@ def load_visa(
     )
 
 
-def _list_parts(folder, split, protocol="1cls"):
+def _list_parts(folder: str, split: str, protocol: str = "1cls") -> list[Part]:
     base, category = os.path.split(folder)
     if not os.path.isdir(os.path.join(folder, "Data")):
         return _converted_parts(folder, split, protocol)
@@ -105,7 +107,8 @@ def _list_parts(folder, split, protocol="1cls"):
     if not rows:
         raise ValueError(f"{path!r} has no row for {category!r} and {split!r}")
     rows.sort(key=lambda row: natural_key(row[3]))
-    present = {}  # one look into each folder is faster than one at each file
+    # One look into each folder is faster than one at each file.
+    present: dict[str, set[str]] = {}
     lacking, parts = [], []
     for label, target in _LABELS.items():
         images, masks = [], []
@@ -131,14 +134,14 @@ def _list_parts(folder, split, protocol="1cls"):
     return parts
 
 
-def _is_present(path, present):
+def _is_present(path: str, present: dict[str, set[str]]) -> bool:
     folder, name = os.path.split(path)
     if folder not in present:
         present[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
     return name in present[folder]
 
 
-def _read_csv(path):
+def _read_csv(path: str) -> list[list[str]]:
     """Return the rows of a CSV file, each [object, split, label, image, mask]."""
     allowed = {1: ("train", "test"), 2: tuple(_LABELS)}
     rows = []
@@ -173,7 +176,7 @@ def _read_csv(path):
     return rows
 
 
-def _converted_parts(folder, split, protocol):
+def _converted_parts(folder: str, split: str, protocol: str) -> list[Part]:
     """Return the parts of what the publisher's script writes."""
     of_base = os.path.basename(os.path.dirname(folder))
     if (of_base if of_base in PROTOCOLS else "1cls") != protocol:
@@ -181,16 +184,16 @@ def _converted_parts(folder, split, protocol):
             f"{folder!r} is not converted for protocol={protocol!r}: it should lie in "
             f"a folder {protocol!r}"
         )
-    masks = os.path.join(folder, "ground_truth")
+    masks: str | None = os.path.join(folder, "ground_truth")
     if protocol != "1cls":
-        masks = os.path.join(masks, split)
+        masks = os.path.join(folder, "ground_truth", split)
     elif split == "train":
         masks = None  # all good
     place = require_folder(os.path.join(folder, split), f"the split {split!r}")
     return class_parts(place, masks, split)
 
 
-def _bases(protocol):
+def _bases(protocol: str) -> tuple[str, ...]:
     """Return where the categories may lie below the root."""
     converted = ("visa_pytorch", "VisA_pytorch")
     below = [os.path.join(folder, protocol) for folder in converted]
