@@ -3,11 +3,13 @@
 import os
 import re
 
+from skuad.utils._typing import StrPath
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Suffixes of the files that `find_images` lists, in lower case."""
 
 
-def find_images(folder, recursive=False):
+def find_images(folder: StrPath, recursive: bool = False) -> list[str]:
     """List the image files of a folder in natural order.
 
     Files are taken by suffix (``.png``, ``.jpg``, ``.jpeg``, ``.bmp``, ``.tif``,
@@ -53,14 +55,23 @@ def find_images(folder, recursive=False):
     ['IMG1.PNG', 'img2.png', 'img10.png']
     """
     folder = str(os.fsdecode(folder))  # os.scandir takes numpy.str_ for bytes
-    images, others, subfolders = [], [], []
+    images: list[str] = []
+    others: list[str] = []
+    subfolders: list[str] = []
     _scan(folder, recursive, images, others, subfolders, seen=set())
     if not images:
         raise ValueError(_nothing_found(folder, recursive, others, subfolders))
     return sorted(images, key=lambda path: natural_key(os.path.relpath(path, folder)))
 
 
-def _scan(folder, recursive, images, others, subfolders, seen):
+def _scan(
+    folder: str,
+    recursive: bool,
+    images: list[str],
+    others: list[str],
+    subfolders: list[str],
+    seen: set[str],
+) -> None:
     seen.add(os.path.realpath(folder))  # a link to a parent would never end
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -77,7 +88,7 @@ def _scan(folder, recursive, images, others, subfolders, seen):
                 others.append(entry.path)
 
 
-def natural_key(path):
+def natural_key(path: str) -> tuple[list[list[str | int]], str]:
     """Return a key that sorts paths as people do: numbers by value, case ignored.
 
     Parameters
@@ -97,14 +108,16 @@ def natural_key(path):
     >>> sorted(["img10.png", "img2.png", "IMG1.PNG"], key=natural_key)
     ['IMG1.PNG', 'img2.png', 'img10.png']
     """
-    parts = [
+    parts: list[list[str | int]] = [
         [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", part.casefold())]
         for part in path.split(os.sep)
     ]
     return parts, path  # the path itself decides between img1 and img01
 
 
-def _nothing_found(folder, recursive, others, subfolders):
+def _nothing_found(
+    folder: str, recursive: bool, others: list[str], subfolders: list[str]
+) -> str:
     where = "in it or its sub-folders" if recursive else "directly in it"
     message = (
         f"No image found in {folder!r}: looked for {', '.join(IMAGE_SUFFIXES)} {where}"

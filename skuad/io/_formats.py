@@ -8,7 +8,7 @@ complete, its orientation and whether it holds colour or alpha.
 
 import re
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 _EXIF_PREFIX = b"Exif\0\0"
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -21,6 +21,8 @@ _TIFF_TYPES |= {10: "Q", 11: "I", 12: "Q", 13: "I", 16: "Q", 17: "Q", 18: "Q"}
 
 _ORIENTATION, _PHOTOMETRIC, _EXTRA_SAMPLES = 274, 262, 338
 _STRIPS, _TILES = (273, 279), (324, 325)  # the tags of offsets and of byte counts
+
+_Bytes: TypeAlias = bytes | memoryview
 
 
 class Header(NamedTuple):
@@ -36,7 +38,13 @@ class Header(NamedTuple):
     """A place in the file and the bytes to put there before decoding."""
 
 
-def read_header(data) -> Header:
+class _Field(NamedTuple):
+    values: tuple[int, ...]
+    position: int
+    """Where in the data the first value stands."""
+
+
+def read_header(data: _Bytes) -> Header:
     """Look at the container of an image file.
 
     Parameters
@@ -73,18 +81,18 @@ def read_header(data) -> Header:
             f"is no PNG, JPEG, BMP, TIFF or WebP image: it begins with {start!r}"
         )
     try:
-        return Header(kind, *parse(data))
+        return parse(data)
     except (struct.error, IndexError):
         raise ValueError(
             f"is truncated: its {kind} header is cut off after {len(data)} bytes"
         ) from None
 
 
-def _truncated(kind, missing):
+def _truncated(kind: str, missing: str) -> ValueError:
     return ValueError(f"is truncated: a {kind} file {missing}")
 
 
-def _parse_png(data):
+def _parse_png(data: _Bytes) -> Header:
     color_type = data[25]
     transparent = color_type >= 4
     orientation, position = 1, 8
@@ -107,11 +115,11 @@ def _parse_png(data):
             orientation = _exif_orientation(data[position + 8 : end - 4])
         position = end
     if color_type == 0:
-        return "gray", orientation
-    return ("any" if transparent else "rgb"), orientation
+        return Header("PNG", "gray", orientation)
+    return Header("PNG", "any" if transparent else "rgb", orientation)
 
 
-def _parse_jpeg(data):
+def _parse_jpeg(data: _Bytes) -> Header:
     orientation, components, position = 1, None, 2
     missing = _truncated("JPEG", "ends with an EOI marker, and this one has none")
     while position + 2 <= len(data):
@@ -122,7 +130,7 @@ def _parse_jpeg(data):
         if marker == 0xD9:
             if components is None:
                 raise ValueError("is damaged: a JPEG file without a picture in it")
-            return ("gray" if components == 1 else "rgb"), orientation
+            return Header("JPEG", "gray" if components == 1 else "rgb", orientation)
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # no payload
             position += 2
             continue
@@ -145,7 +153,7 @@ def _parse_jpeg(data):
     raise missing
 
 
-def _parse_bmp(data):
+def _parse_bmp(data: _Bytes) -> Header:
     file_size, offset, header_size = struct.unpack_from("<2xI4xII", data)
     if header_size == 12:  # the OS/2 header
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
@@ -158,10 +166,10 @@ def _parse_bmp(data):
         needed = offset + abs(height) * ((abs(width) * bits + 31) // 32 * 4)
     if len(data) < needed:
         raise _truncated("BMP", f"of this header has {needed} bytes, not {len(data)}")
-    return ("rgb" if bits == 24 else "any"), 1
+    return Header("BMP", "rgb" if bits == 24 else "any", 1)
 
 
-def _parse_webp(data):
+def _parse_webp(data: _Bytes) -> Header:
     (size,) = struct.unpack_from("<I", data, 4)
     if size + 8 > len(data):
         raise _truncated(
@@ -183,14 +191,14 @@ def _parse_webp(data):
                 )
                 break
             position += 8 + length + length % 2
-    return ("any" if transparent else "rgb"), orientation
+    return Header("WebP", "any" if transparent else "rgb", orientation)
 
 
-def _parse_tiff(data):
+def _parse_tiff(data: _Bytes) -> Header:
     fields = _read_ifd(data)
     for offsets_tag, counts_tag in (_STRIPS, _TILES):
-        offsets = fields.get(offsets_tag, ())
-        counts = fields.get(counts_tag, (0,) * len(offsets))
+        offsets = _values(fields, offsets_tag, default=())
+        counts = _values(fields, counts_tag, default=(0,) * len(offsets))
         needed = max(map(sum, zip(offsets, counts, strict=False)), default=0)
         if needed > len(data):
             raise _truncated(
@@ -200,21 +208,24 @@ def _parse_tiff(data):
         raise ValueError("is damaged: a TIFF file without strips or tiles")
     # OpenCV applies the orientation tag of a TIFF file itself, alpha or not. Ink
     # (CMYK) has four channels that are not RGBA, so the decoder must convert it.
-    ink = fields.get(_PHOTOMETRIC, (0,))[0] == 5
+    ink = _values(fields, _PHOTOMETRIC, default=(0,))[0] == 5
     patch = None
-    if fields.get(_EXTRA_SAMPLES, (0,))[0] == 2:
+    if _values(fields, _EXTRA_SAMPLES, default=(0,))[0] == 2:
         # Of independent alpha (2) the decoder multiplies it into the colours; of
         # alpha that is multiplied in already (1) it leaves all as stored.
         order = "<" if data[0] == 0x49 else ">"
-        patch = fields[_EXTRA_SAMPLES, "position"], struct.pack(order + "H", 1)
-    return ("rgb" if ink else "any"), 1, patch
+        patch = fields[_EXTRA_SAMPLES].position, struct.pack(order + "H", 1)
+    return Header("TIFF", "rgb" if ink else "any", 1, patch)
 
 
-def _read_ifd(data):
-    """Return the fields of a TIFF block's first directory, by tag.
+def _values(
+    fields: dict[int, _Field], tag: int, *, default: tuple[int, ...]
+) -> tuple[int, ...]:
+    return fields[tag].values if tag in fields else default
 
-    Under ``(tag, "position")`` is where in the data the first value stands.
-    """
+
+def _read_ifd(data: _Bytes) -> dict[int, _Field]:
+    """Return the fields of a TIFF block's first directory, by tag."""
     order = "<" if data[0] == 0x49 else ">"
     (version,) = struct.unpack_from(order + "H", data, 2)
     if version == 43:  # BigTIFF: 8-byte offsets
@@ -235,20 +246,19 @@ def _read_ifd(data):
         layout = f"{order}{count}{code}"
         if struct.calcsize(layout) > inline:
             (value,) = struct.unpack_from(order + word, data, value)
-        fields[tag] = struct.unpack_from(layout, data, value)
-        fields[tag, "position"] = value
+        fields[tag] = _Field(struct.unpack_from(layout, data, value), value)
     struct.unpack_from(order + word, data, position)  # the link to the next one
     return fields
 
 
-def _exif_orientation(block):
+def _exif_orientation(block: _Bytes) -> int:
     """Return the orientation in an EXIF block, 1 where it is absent or damaged."""
     block = bytes(block)
     block = block.removeprefix(_EXIF_PREFIX)
     if not block.startswith(_TIFF_MAGIC):
         return 1
     try:
-        orientation = _read_ifd(block).get(_ORIENTATION, (1,))[0]
+        orientation = _values(_read_ifd(block), _ORIENTATION, default=(1,))[0]
     except struct.error:  # damaged metadata does not spoil the picture
         return 1
     return orientation if 1 <= orientation <= 8 else 1

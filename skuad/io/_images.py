@@ -2,17 +2,21 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from skuad.io._sequence import ImageSequence
+from skuad.io._sequence import ImageSequence, without_index
+from skuad.utils._typing import Array, ImagesLike
 
 _PATH = (str, os.PathLike)
+_Sized = TypeVar("_Sized", bound=Sized)
 
 
-def dtype_kind(dtype) -> str:
+def dtype_kind(dtype: DTypeLike) -> str:
     """Return ``"uint8"``, ``"uint16"`` or ``"float"``, or raise for another dtype."""
     dtype = np.dtype(dtype)
     if dtype in (np.uint8, np.uint16):
@@ -29,7 +33,7 @@ def dtype_kind(dtype) -> str:
     )
 
 
-def check_image(image, *, n_channels: int | None = None) -> np.ndarray:
+def check_image(image: Array, *, n_channels: int | None = None) -> Array:
     """Check one image, (H, W) or (H, W, C), and return it as (H, W, C).
 
     Raises
@@ -77,16 +81,23 @@ class Images:
         Kind of dtype that an estimator was fitted on; another one warns, once.
     """
 
-    def __init__(self, kind, data, *, n_channels=None, dtype=None):
+    def __init__(
+        self,
+        kind: Literal["rows", "stack", "list", "lazy"],
+        data: Any,
+        *,
+        n_channels: int | None = None,
+        dtype: str | None = None,
+    ):
         self.kind = kind
         self.data = data
         self.n_channels = n_channels
         self.dtype = dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: int) -> Array:
         image = self.data[index]
         try:
             image = check_image(
@@ -99,10 +110,10 @@ class Images:
             self.dtype = None
         return image
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Array]:
         return (self[i] for i in range(len(self)))
 
-    def batches(self, size: int) -> Iterator[tuple[range, list[np.ndarray]]]:
+    def batches(self, size: int) -> Iterator[tuple[range, list[Array]]]:
         """Yield the numbers and the images of so many at a time, read as it goes."""
         for start in range(0, len(self), size):
             numbers = range(start, min(start + size, len(self)))
@@ -117,21 +128,23 @@ class Images:
         """Name an image for a message: its number and, if it has one, its path."""
         return self.data.describe(index) if self.kind == "lazy" else f"image {index}"
 
-    def roi(self, index: int) -> np.ndarray | None:
+    def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of interest of an image, or None for the whole image."""
         return self.data.roi(index) if self.kind == "lazy" else None
 
-    def subset(self, indices) -> "Images":
+    def subset(self, indices: ArrayLike) -> "Images":
         """Return the images of these indices, in the same kind of container."""
-        indices = np.asarray(indices)
+        rows = np.asarray(indices)
         if self.kind == "list":
-            indices = np.arange(len(self))[indices]
-            data = [self.data[i] for i in indices]
+            rows = np.arange(len(self))[rows]
+            data = [self.data[i] for i in rows]
         else:
-            data = self.data[indices]
+            data = self.data[rows]
         return Images(self.kind, data, n_channels=self.n_channels, dtype=self.dtype)
 
-    def map(self, function: Callable) -> np.ndarray | list | ImageSequence:
+    def map(
+        self, function: Callable[[Array], Array]
+    ) -> Array | list[Array] | ImageSequence:
         """Apply a function of an (H, W, C) image; the container keeps its kind.
 
         The result of a lazy container is lazy, and `function` is then called on
@@ -150,7 +163,7 @@ class Images:
                 raise ValueError(f"{self.describe(index)}: {error}") from error
         return np.stack(images) if self.kind == "stack" else images
 
-    def wrap_maps(self, maps: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    def wrap_maps(self, maps: list[Array]) -> Array | list[Array]:
         """Put (H, W) maps into the container that a user expects for this X."""
         if self.is_rows:
             return np.stack([anomaly_map[0] for anomaly_map in maps])
@@ -160,16 +173,16 @@ class Images:
 class _KeepDimensions:
     """A picklable step that shows a function every image as (H, W, C)."""
 
-    def __init__(self, function, n_channels):
+    def __init__(self, function: Callable[[Array], Array], n_channels: int | None):
         self.function = function
         self.n_channels = n_channels
 
-    def __call__(self, image):
+    def __call__(self, image: Array) -> Array:
         result = self.function(check_image(image, n_channels=self.n_channels))
         return result[:, :, 0] if np.ndim(image) == 2 else result
 
 
-def _warn_other_dtype(name, dtype, fitted):
+def _warn_other_dtype(name: str, dtype: np.dtype[Any], fitted: str) -> None:
     warnings.warn(
         f"{name} is {dtype}, but the estimator was fitted on {fitted} images: the values "
         "are compared after scaling uint8 by 255, uint16 by data_range and float by 1",
@@ -178,7 +191,7 @@ def _warn_other_dtype(name, dtype, fitted):
     )
 
 
-def as_images(X) -> Images:
+def as_images(X: ImagesLike | Images) -> Images:
     """Recognise the kind of X, without reading any pixel of a file.
 
     Raises
@@ -197,8 +210,7 @@ def as_images(X) -> Images:
         )
     if sp.issparse(X) or hasattr(X, "columns"):
         return Images("rows", X)
-    if hasattr(X, "iloc"):
-        X = X.to_numpy()
+    X = without_index(X)
     if not isinstance(X, np.ndarray | list | tuple) and hasattr(X, "__array__"):
         X = np.asarray(X)
     if isinstance(X, np.ndarray):
@@ -209,7 +221,7 @@ def as_images(X) -> Images:
     return Images("rows", X)
 
 
-def _from_array(X):
+def _from_array(X: Array) -> Images:
     if X.ndim == 1 and X.dtype.kind in "OUT":
         _not_empty(X)
         return _from_list(X.tolist())
@@ -234,7 +246,7 @@ def _from_array(X):
     return _not_empty(Images("stack", X))
 
 
-def _from_list(X):
+def _from_list(X: list[Any]) -> Images:
     are_paths = [isinstance(item, _PATH) for item in X]
     if all(are_paths):
         return Images("lazy", ImageSequence([os.fspath(path) for path in X]))
@@ -249,7 +261,7 @@ def _from_list(X):
     return Images("list", X) if depth >= 2 else Images("rows", X)
 
 
-def _not_empty(X):
+def _not_empty(X: _Sized) -> _Sized:
     if len(X) == 0:
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 image is required"

@@ -1,15 +1,20 @@
 """Reading ground-truth masks: a file, or a folder with one channel per defect."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.io._find import find_images
 from skuad.io._read import read_image
+from skuad.utils._typing import Array, StrPath
 
 
-def read_mask(path, *, shape=None):
+def read_mask(
+    path: StrPath, *, shape: Sequence[int] | None = None
+) -> NDArray[np.bool_]:
     """Read a ground-truth mask, whatever way its publisher stored it.
 
     A pixel is anomalous if any channel of the file, or of any file of the folder, is
@@ -73,7 +78,9 @@ def read_mask(path, *, shape=None):
     return mask
 
 
-def read_mask_channels(path):
+def read_mask_channels(
+    path: StrPath,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Read the defects of one image apart: a folder with one file per defect.
 
     Parameters
@@ -113,7 +120,7 @@ def read_mask_channels(path):
     return np.stack(channels), np.array(values, dtype=np.int64)
 
 
-def _read_files(path):
+def _read_files(path: StrPath) -> list[tuple[str, Array]]:
     """Return the (path, values) of the file, or of every file of the folder."""
     path = str(os.fsdecode(path))  # os.scandir takes numpy.str_ for bytes
     paths = find_images(path) if os.path.isdir(path) else [path]
@@ -129,7 +136,7 @@ def _read_files(path):
     return files
 
 
-def _read_values(path):
+def _read_values(path: str) -> Array:
     """Return the largest colour channel of a file as (height, width)."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"no mask at {os.fspath(path)!r}")
@@ -140,5 +147,5 @@ def _read_values(path):
     return colours.max(axis=2)
 
 
-def _size(mask):
+def _size(mask: Array) -> str:
     return " x ".join(map(str, mask.shape))

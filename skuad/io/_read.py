@@ -3,15 +3,19 @@
 import os
 import threading
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from skuad.io._formats import read_header
+from skuad.io._formats import Header, read_header
+from skuad.utils._typing import Array, StrPath
 
 _DTYPES = (np.uint8, np.uint16, np.float32)
-_RGB_FLAG = getattr(cv2, "IMREAD_COLOR_RGB", None)  # spares a pass over the pixels
+_READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")  # spares a pass over the pixels
 
 # EXIF orientation: (transpose, then flip code of cv2.flip); None does nothing.
 _ORIENTATIONS = {
@@ -26,7 +30,7 @@ _ORIENTATIONS = {
 }
 
 
-def read_image(path):
+def read_image(path: StrPath) -> Array:
     """Read an image file as an array in RGB order.
 
     The pixels are as stored: 16 bits stay 16 bits and an alpha channel is kept. The
@@ -81,7 +85,7 @@ def read_image(path):
     # Not imread, which fails on non-ASCII paths on Windows.
     data = _read_bytes(path)
     try:
-        header = read_header(memoryview(data))
+        header = read_header(data.data)
         image = _decode(data, header)
     except ValueError as error:
         raise ValueError(
@@ -96,7 +100,7 @@ _BLOCK = 100_000  # bytes
 _buffers = threading.local()
 
 
-def _read_bytes(path):
+def _read_bytes(path: str) -> NDArray[np.uint8]:
     """Read a file into a buffer of this thread, which holds until the next call.
 
     Fresh memory would cost more than the reading, as the system clears every page.
@@ -110,21 +114,21 @@ def _read_bytes(path):
                 _buffers.data = buffer
         data, n_read = buffer[:size], 0
         while n_read < size:
-            n_new = file.readinto(memoryview(data)[n_read:])
+            n_new = file.readinto(data.data[n_read:])
             if not n_new:
                 break
             n_read += n_new
     return data[:n_read]
 
 
-def _decode(data, header):
+def _decode(data: NDArray[np.uint8], header: Header) -> Array:
     flags = cv2.IMREAD_UNCHANGED
     swapped = True
     if header.colors == "rgb":
         flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
         # Of a BMP file the decoder swaps in a second array, which takes longer.
-        swapped = _RGB_FLAG is None or header.kind == "BMP"
-        flags |= cv2.IMREAD_COLOR if swapped else _RGB_FLAG
+        swapped = not _READS_RGB or header.kind == "BMP"
+        flags |= cv2.IMREAD_COLOR if swapped else cv2.IMREAD_COLOR_RGB
     if header.patch is not None:
         position, replacement = header.patch
         data[position : position + len(replacement)] = tuple(replacement)
@@ -150,7 +154,7 @@ def _decode(data, header):
     return image
 
 
-def _swap_red_and_blue(image):
+def _swap_red_and_blue(image: Array) -> None:
     """Turn BGR into RGB, or BGRA into RGBA, in place."""
     code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
     # By blocks, as OpenCV copies what it is to convert in place, and a large copy
@@ -161,7 +165,7 @@ def _swap_red_and_blue(image):
         cv2.cvtColor(block, code, dst=block)
 
 
-def _orient(image, orientation):
+def _orient(image: Array, orientation: int) -> Array:
     transpose, flip = _ORIENTATIONS[orientation]
     if transpose:
         image = cv2.transpose(image)
@@ -176,7 +180,7 @@ _quiet_state = {"depth": 0, "level": 0}
 
 
 @contextmanager
-def _quiet_opencv():
+def _quiet_opencv() -> Iterator[None]:
     # What OpenCV logs on a file it cannot decode is in our exception. Its log level
     # belongs to the process, so threads that decode at once count themselves in and
     # out, or the last one would restore the silence of the one before.
@@ -193,7 +197,9 @@ def _quiet_opencv():
                 _log.setLogLevel(_quiet_state["level"])
 
 
-def select_readable(paths, *, on_error="raise"):
+def select_readable(
+    paths: Iterable[StrPath], *, on_error: Literal["raise", "skip"] = "raise"
+) -> tuple[list[str], list[str]]:
     """Split a list of image files into those that can be read and the others.
 
     Each file is decoded once, which is the only sure way to know.

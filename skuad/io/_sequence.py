@@ -1,14 +1,24 @@
 """A lazy sequence of images: read, and passed through transformers, on access."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from skuad.io._read import read_image
+from skuad.utils._typing import Array, ImagesLike, IntArray
+
+_Step: TypeAlias = Callable[[Array], Array]
 
 
-class ImageSequence(Sequence):
+def without_index(column: Any) -> Any:
+    """Return a column of a data frame as an array, and whatever else as it is."""
+    return column.to_numpy() if hasattr(column, "iloc") else column
+
+
+class ImageSequence(Sequence[Array]):
     """Images that are read, and passed through a chain of functions, on access.
 
     Image transformers return one when they are given paths or another lazy
@@ -37,13 +47,20 @@ class ImageSequence(Sequence):
     (2, 2.0, 1)
     """
 
-    def __init__(self, source, steps=(), *, indices=None, roi=None):
-        self.source = source.to_numpy() if hasattr(source, "iloc") else source
+    def __init__(
+        self,
+        source: ImagesLike,
+        steps: Iterable[_Step] = (),
+        *,
+        indices: IntArray | None = None,
+        roi: NDArray[np.bool_] | None = None,
+    ):
+        self.source = without_index(source)
         self.steps = tuple(steps)
         self.indices = np.arange(len(source)) if indices is None else indices
         self._roi = roi
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
     @property
@@ -51,7 +68,13 @@ class ImageSequence(Sequence):
         """Length as a tuple, which makes scikit-learn index the sequence lazily."""
         return (len(self),)
 
-    def __getitem__(self, key):
+    @overload
+    def __getitem__(self, key: int | np.integer[Any]) -> Array: ...
+
+    @overload
+    def __getitem__(self, key: slice | Array | Sequence[int]) -> "ImageSequence": ...
+
+    def __getitem__(self, key: Any) -> "Array | ImageSequence":
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]  # scikit-learn indexes with (rows, ...)
         if not isinstance(key, int | np.integer):
@@ -63,26 +86,28 @@ class ImageSequence(Sequence):
             try:
                 image = step(image)
             except ValueError as error:
-                raise ValueError(f"{self.describe(key)}: {error}") from error
+                raise ValueError(f"{self.describe(int(key))}: {error}") from error
         return image
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> Array:
         images = np.stack(list(self))
         return images if dtype is None else images.astype(dtype, copy=False)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Array]:
         # Not that of Sequence, which would end quietly at an IndexError of a step.
         return (self[index] for index in range(len(self)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ImageSequence({len(self)} images, {len(self.steps)} steps)"
 
-    def _with(self, **changes):
+    def _with(self, **changes: Any) -> "ImageSequence":
         arguments = {"indices": self.indices, "roi": self._roi, **changes}
         steps = arguments.pop("steps", self.steps)
         return type(self)(self.source, steps, **arguments)
 
-    def then(self, step: Callable) -> "ImageSequence":
+    def then(self, step: _Step) -> "ImageSequence":
         """Return the sequence with one more function of an image at the end.
 
         Parameters
@@ -97,7 +122,7 @@ class ImageSequence(Sequence):
         """
         return self._with(steps=(*self.steps, step))
 
-    def with_roi(self, roi: np.ndarray) -> "ImageSequence":
+    def with_roi(self, roi: NDArray[np.bool_]) -> "ImageSequence":
         """Return the sequence with a region for every image, inside one it has.
 
         Parameters
@@ -112,7 +137,7 @@ class ImageSequence(Sequence):
         """
         return self._with(roi=roi if self._roi is None else roi & self._roi)
 
-    def roi(self, index: int) -> np.ndarray | None:
+    def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of interest of an image.
 
         Parameters

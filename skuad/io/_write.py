@@ -2,21 +2,27 @@
 
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import cv2
 import joblib
 import numpy as np
 
 from skuad.io._find import IMAGE_SUFFIXES
+from skuad.utils._typing import Array, StrPath
 
-_DEEP = {".png": (np.uint16,), ".tif": (np.uint16, np.float32)}
+_DEEP: dict[str, tuple[type[np.generic], ...]] = {
+    ".png": (np.uint16,),
+    ".tif": (np.uint16, np.float32),
+}
 _DEEP[".tiff"] = _DEEP[".tif"]
 _WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
 
 
 @contextmanager
-def atomic_path(path):
+def atomic_path(path: StrPath) -> Iterator[str]:
     """Give a temporary path to write to, which becomes `path` when all went well.
 
     The temporary file lies in the same folder, so that moving it is one step of the
@@ -69,7 +75,7 @@ def atomic_path(path):
         raise
 
 
-def write_image(path, image):
+def write_image(path: StrPath, image: Array) -> None:
     """Write an image to a file in one step, see `atomic_path`.
 
     Parameters
@@ -120,14 +126,14 @@ def write_image(path, image):
         data.tofile(temporary)
 
 
-def _unwritable(image, suffix):
+def _unwritable(image: Array, suffix: str) -> str | None:
     channels = image.shape[2:] or (1,)
     if image.ndim not in (2, 3) or channels[0] not in (1, 3, 4) or image.size == 0:
         return (
             "the image must have shape (H, W), (H, W, 3) or (H, W, 4), got "
             f"{image.shape}"
         )
-    allowed = (np.uint8, *_DEEP.get(suffix, ()))
+    allowed: tuple[type[np.generic], ...] = (np.uint8, *_DEEP.get(suffix, ()))
     if image.dtype not in allowed:
         names = " or ".join(np.dtype(dtype).name for dtype in allowed)
         return f"a {suffix} file holds {names}, and the image is {image.dtype}"
@@ -136,13 +142,13 @@ def _unwritable(image, suffix):
     return None
 
 
-def _options(image):
+def _options(image: Array) -> list[int]:
     if image.dtype == np.float32:  # OpenCV 4 would store float colours in 24 bits
         return [cv2.IMWRITE_TIFF_COMPRESSION, 1]
     return []
 
 
-def _to_bgr(image):
+def _to_bgr(image: Array) -> Array:
     channels = 1 if image.ndim == 2 else image.shape[2]
     image = np.ascontiguousarray(image)
     if channels == 1:
@@ -151,7 +157,7 @@ def _to_bgr(image):
     return cv2.cvtColor(image, code)
 
 
-def dump_atomically(obj, path):
+def dump_atomically(obj: Any, path: StrPath) -> None:
     """Store an object with joblib in one step, see `atomic_path`.
 
     Parameters
