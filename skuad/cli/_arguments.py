@@ -89,6 +89,7 @@ def _add_demo(parser):
         "ones (noise, weave, brushed, printed)",
     )
     add_detector(parser, false_alarm_rate=0.1)
+    parser.set_defaults(no_resume=True)  # the images are new
 
 
 def _add_fit(parser):
@@ -183,6 +184,12 @@ def _add_infer(parser):
 def _add_benchmark(parser):
     add_dataset(parser)
     add_out_folder(parser)
+    parser.add_argument(
+        "--no-resume",
+        action="store_true",
+        help="run categories again that are finished; else those of the same settings, "
+        "images and version are kept",
+    )
     add_detector(parser, false_alarm_rate=0.01)
 
 

@@ -1,39 +1,39 @@
 """skuad benchmark: fit and score on the categories of a data set."""
 
 import os
+import sys
 
 import numpy as np
+from joblib import parallel_config
 
+from skuad.cli._benchmark_outputs import FOLDER, Outputs, write_overview
 from skuad.cli._build import build_estimator
-from skuad.cli._console import Failure
+from skuad.cli._console import Failure, one_line
 from skuad.cli._datasets import DATASETS
-from skuad.cli._files import JsonLines, make_folder
-from skuad.cli._pictures import Overview
-from skuad.cli._results import table, write_results
-from skuad.cli._scoring import Category, score_category
+from skuad.cli._files import make_folder
+from skuad.cli._results import results_of, table, write_results
 from skuad.datasets import list_categories, load_dataset
 from skuad.datasets._names import check_name
-from skuad.io import atomic_path
-
-# "elpv" has no masks and no split of its own.
-_DATASETS = {name: known for name, known in DATASETS.items() if name != "elpv"}
+from skuad.model_selection import BenchmarkError, run_benchmark
+from skuad.model_selection._benchmark_data import by_category, make_category
 
 
 def run(args, console) -> int:
     """Run the command; return its exit code."""
-    categories = list(_categories(args, console))
+    categories = _categories(args, console)
     make_folder(args.out)
     data = {"name": args.dataset, "root": args.root}
-    results = score_all(categories, args, console, data=data, first="category")
-    return 1 if any(result["n_failed"] for result in results.values()) else 0
+    results, failed = score_all(categories, args, console, data=data, first="category")
+    return 1 if failed or any(found["n_failed"] for found in results.values()) else 0
 
 
-def score_all(categories, args, console, *, data, first) -> dict:
+def score_all(categories, args, console, *, data, first):
     """Fit and score every category, print the table and write all results.
 
     Parameters
     ----------
-    categories : list of Category
+    categories : dict of str to Bunch
+        As `skuad.model_selection.run_benchmark` takes them.
     args : Namespace
         With the arguments of the detector and `out`.
     console : Console
@@ -46,34 +46,42 @@ def score_all(categories, args, console, *, data, first) -> dict:
     -------
     results : dict of {str: dict}
         By category.
+    failed : dict of {str: str}
+        What is wrong with the others.
+
+    Raises
+    ------
+    Failure
+        If there are no results.
     """
-    results = {}
-    overview = Overview(os.path.join(args.out, "overview.png"))
-    lines = os.path.join(args.out, "predictions.jsonl")
-    with atomic_path(lines) as temporary, JsonLines(temporary) as predictions:
-        for category in categories:
-            results[category.name] = score_category(
-                build_estimator(args),
-                category,
-                out=args.out,
-                predictions=predictions,
-                overview=overview,
-                n_jobs=args.n_jobs,
-                console=console,
-            )
+    estimator = build_estimator(args)
+    outputs = Outputs(args.out, console)
+    outputs.forget_all_but_whole(categories)
+    rows, failed = _run(estimator, categories, outputs, args, console)
+    results, mean = results_of(rows)
+    lines = outputs.join(results)
     path = write_results(
         args.out,
         results,
+        mean,
+        failed,
         command=args.command,
         data=data,
-        estimator=build_estimator(args),
+        estimator=estimator,
         seed=args.seed,
     )
-    for line in table(results, first=first):
+    for line in table(results, mean, first=first):
         console.say(line)
-    console.give({"categories": results, "results": path, "predictions": lines})
+    console.give(
+        {
+            "categories": results,
+            "failed": failed,
+            "results": path,
+            "predictions": lines,
+        }
+    )
     console.say()
-    sheet = overview.write()
+    sheet = write_overview(args.out, lines)
     pictures = os.path.join(args.out, "overlays") + os.sep
     console.facts(
         [
@@ -82,49 +90,72 @@ def score_all(categories, args, console, *, data, first) -> dict:
             ("results", f"{path} and {lines}"),
         ]
     )
-    return results
+    return results, failed
+
+
+def _run(estimator, categories, outputs, args, console):
+    """Run the benchmark; return its rows, and what is wrong with other categories."""
+    failed = {}
+    try:
+        # Processes take a category each; of a single one, parts of the calibration.
+        with parallel_config(n_jobs=args.n_jobs or 1):
+            rows = run_benchmark(
+                estimator,
+                categories,
+                out=os.path.join(args.out, FOLDER),
+                resume=not args.no_resume,
+                unreadable="skip",
+                observer=outputs,
+                verbose=0 if console.quiet else 1,
+            )
+    except BenchmarkError as error:
+        rows, failed = error.results, error.reasons
+        if console.verbose:
+            print(*error.errors.values(), sep="\n", file=sys.stderr)
+        if not rows and len(failed) == 1:
+            raise Failure(one_line(*failed.values())) from error
+        for name, reason in failed.items():
+            console.tell(f"error: {name}: {one_line(reason)}")
+        if not rows:
+            raise Failure(f"none of the {len(failed)} categories is done") from error
+    except KeyboardInterrupt as stop:
+        stop.args = ("finished categories are kept: the same command goes on",)
+        raise
+    return rows, failed
 
 
 def _categories(args, console):
-    """Yield the categories that were asked for, with their images."""
-    check_name(args.dataset, _DATASETS, "data set")
-    dataset = _DATASETS[args.dataset]
+    """Return the data of the categories that were asked for."""
+    check_name(args.dataset, DATASETS, "data set")
+    dataset = DATASETS[args.dataset]
     names = args.category or [None]
     if names == ["all"] and dataset != "image_folder":
         names = list_categories(dataset, args.root)
+    categories = {}
     for name in dict.fromkeys(names):
         data = load_dataset(dataset, args.root, name, missing_mask=args.missing_mask)
-        for category in dict.fromkeys(data.category.tolist()):
-            yield _category(category, data, data.category == category, console)
+        categories.update(by_category(data))
+    for name, data in categories.items():
+        _tell_of(name, data, console)
+    return categories
 
 
-def _category(name, data, chosen, console):
-    """Split the images of a category into those to learn from and those to score."""
-    good, unknown = data.target == 1, data.target == 0
-    is_test = np.char.startswith(data.split, "test")  # one has a "test_public"
-    train = (chosen & good & (data.split == "train")).nonzero()[0]
-    test = (chosen & ~unknown & is_test).nonzero()[0]
-    if not len(train) and not len(test):
-        # Neighbouring images are often alike, so the last ones are held out together.
-        loose = (chosen & good).nonzero()[0]
-        n_train = max(len(loose) - len(loose) // 3, min(len(loose), 2))
-        train = loose[:n_train]
-        test = [*loose[n_train:], *(chosen & (data.target == -1)).nonzero()[0]]
+def _tell_of(name, data, console):
+    """Say what is made of images without a split, or without a label.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to learn from, or nothing to score.
+    """
+    category = make_category(name, data)
+    target, split = np.asarray(data["target"]), np.asarray(data["split"])
+    if not np.isin(split, ["train", "test", "test_public"]).any():
+        n_good = int((category.target == 1).sum())
         console.warn(
-            f"{name!r} has no training split: {len(train)} good images are learnt "
-            f"from, {len(loose) - len(train)} are held out"
+            f"{name!r} has no training split: {len(category.train)} good images are "
+            f"learnt from, {n_good} are held out"
         )
-    if not len(train) or not len(test):
-        missing = "training" if len(test) else "test"
-        raise Failure(f"{name!r} has no {missing} images (with a known label)")
-    if (chosen & unknown).any():
-        n = int((chosen & unknown).sum())
-        console.warn(f"{n} unlabelled image(s) of {name!r} are not scored")
-    return Category(
-        name=name,
-        train=data.images[train].tolist(),
-        test=data.images[test].tolist(),
-        target=data.target[test].tolist(),
-        masks=data.masks[test].tolist(),
-        kinds=data.defect_type[test].tolist(),
-    )
+    n_unknown = int((target == 0).sum())
+    if n_unknown:
+        console.warn(f"{n_unknown} unlabelled image(s) of {name!r} are not scored")

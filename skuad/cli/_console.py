@@ -185,6 +185,12 @@ class Console:
     @contextmanager
     def warnings_in_one_line(self):
         """Print warnings as one line each, and the same one only once."""
+        with warnings.catch_warnings():
+            self.take_warnings()
+            yield
+
+    def take_warnings(self):
+        """Print warnings so from now on, which is for processes of our own."""
         seen = set()
 
         def show(message, category, filename, lineno, file=None, line=None):
@@ -196,7 +202,5 @@ class Console:
                 seen.add(key)
                 self.warn(text)
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.showwarning = show
-            yield
+        warnings.simplefilter("always")
+        warnings.showwarning = show

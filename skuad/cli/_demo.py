@@ -2,11 +2,12 @@
 
 import os
 
+from sklearn.utils import Bunch
+
 from skuad.cli._benchmark import score_all
 from skuad.cli._build import build_estimator
 from skuad.cli._files import make_folder
 from skuad.cli._model import final_step
-from skuad.cli._scoring import Category
 from skuad.datasets import make_defect_images
 from skuad.datasets._names import check_name
 from skuad.datasets._textures import FAMILIES, TINTS
@@ -20,21 +21,21 @@ def run(args, console) -> int:
         check_name(texture, [*TINTS, *FAMILIES], "texture")
     make_folder(args.out)
     folder = os.path.join(args.out, "images")
-    categories = []
+    categories = {}
     with console.progress(textures, what="making images", unit="texture") as progress:
         for texture in progress:
             data = make_defect_images(texture, random_state=args.seed)
-            categories.append(_write_images(texture, data, folder))
-    first = categories[0]
+            place = os.path.join(folder, texture)
+            categories[texture] = _write_images(data, place)
+    n_train, n_test = len(data.train), len(data.test)
     name = type(final_step(build_estimator(args))).__name__
     console.say(
-        f"{name} on {len(categories)} texture(s): {len(first.train)} good images to "
-        f"learn from, {len(first.test)} to score, each"
+        f"{name} on {len(categories)} texture(s): {n_train} good images to learn from, "
+        f"{n_test} to score, each"
     )
     console.say()
-    score_all(
-        categories, args, console, data={"name": "make_defect_images"}, first="texture"
-    )
+    place = {"name": "mvtec_ad", "root": folder}
+    score_all(categories, args, console, data=place, first="texture")
     if any(texture in TINTS for texture in textures):
         console.say()
         console.say(
@@ -42,8 +43,8 @@ def run(args, console) -> int:
             "like those learnt from;\nthe test images of a photograph come from "
             "another part of it."
         )
-    model = _join(args.out, "models", f"{first.name}.joblib")
-    images = _join(folder, first.name, "test", first.kinds[-1])
+    model = _join(args.out, "models", f"{textures[0]}.joblib")
+    images = _join(folder, textures[0], "test", data.defect_type[-1])
     console.say()
     console.say("Next, run a fitted detector on images:")
     console.say(f"  skuad infer {model} {images} --out {_join(args.out, 'try')}")
@@ -57,9 +58,8 @@ def _join(*parts):
     return f'"{path}"' if " " in path else path
 
 
-def _write_images(texture, data, folder) -> Category:
-    """Write a generated data set in the layout of MVTec AD."""
-    root = os.path.join(folder, texture)
+def _write_images(data, root) -> Bunch:
+    """Write a generated data set in the layout of MVTec AD; return what was written."""
 
     def write(image, *place):
         path = os.path.join(root, *place)
@@ -67,17 +67,23 @@ def _write_images(texture, data, folder) -> Category:
         write_image(path, image)
         return path
 
-    train = [
+    images = [
         write(image, "train", "good", f"{number:03d}.png")
         for number, image in enumerate(data.train)
     ]
-    test, masks, numbers = [], [], {}
+    masks, n_train, numbers = [""] * len(images), len(images), {}
     for image, mask, kind in zip(data.test, data.masks, data.defect_type, strict=True):
         number = numbers[kind] = numbers.get(kind, -1) + 1
-        test.append(write(image, "test", kind, f"{number:03d}.png"))
+        images.append(write(image, "test", kind, f"{number:03d}.png"))
         masks.append("")
         if kind != "good":
             stored = mask.astype("uint8") * 255
             masks[-1] = write(stored, "ground_truth", kind, f"{number:03d}_mask.png")
-    kinds = data.defect_type.tolist()
-    return Category(texture, train, test, data.target.tolist(), masks, kinds)
+    kinds = ["good"] * n_train + data.defect_type.tolist()
+    return Bunch(
+        images=images,
+        masks=masks,
+        defect_type=kinds,
+        split=["train"] * n_train + ["test"] * len(data.test),
+        target=[1 if kind == "good" else -1 for kind in kinds],
+    )

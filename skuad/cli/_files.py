@@ -169,8 +169,7 @@ class JsonLines:
 
     def __init__(self, path, *, begin_with=()):
         self.path = path
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            file.writelines(map(_json_line, begin_with))
+        write_json_lines(path, begin_with)
         self._file = open(path, "ab", buffering=0)
 
     def __enter__(self):
@@ -189,6 +188,12 @@ class JsonLines:
         except OSError:
             self._file.truncate(end)
             raise
+
+
+def write_json_lines(path, records):
+    """Write a file of JSON lines, in one step."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.writelines(map(_json_line, records))
 
 
 def _json_line(record):

@@ -154,7 +154,7 @@ def add_detector(parser, *, false_alarm_rate):
         "--n-jobs",
         type=int,
         metavar="N",
-        help="processes that calibrate in parallel; -1 for one per core (1)",
+        help="processes in parallel; -1 for one per core (1)",
     )
     add_tiles(parser)
 

@@ -1,18 +1,15 @@
 """Overlay pictures of a set of images, all with the same colours."""
 
 import os
-from contextlib import suppress
 
 import cv2
 import numpy as np
 
-from skuad.inspection import displayable, montage, panel
+from skuad.inspection import displayable, panel
 from skuad.io import read_image, write_image
 
 # Pictures are for screens: larger images are shrunk to this side.
 _LARGEST_SIDE = 1200
-# Pictures of a category on the overview.
-_ON_OVERVIEW = 6
 
 
 class Pictures:
@@ -31,8 +28,8 @@ class Pictures:
         self.threshold = threshold
         self._scale = None
 
-    def write(self, name, detection, *, mask=None, caption="") -> np.ndarray:
-        """Write the picture of a detection and return it.
+    def write(self, name, detection, *, mask=None, caption="") -> str:
+        """Write the picture of a detection and return its path.
 
         Parameters
         ----------
@@ -67,7 +64,7 @@ class Pictures:
         path = os.path.join(self.folder, f"{name}.png")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_image(path, picture)
-        return picture
+        return path
 
 
 def color_scale(threshold, first_map) -> tuple[float, float]:
@@ -101,33 +98,3 @@ def _for_screen(image, anomaly_map, mask):
 
 def _subsample(values, height, width):
     return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
-
-
-class Overview:
-    """A sheet with the first picture of every kind of defect in every category.
-
-    Parameters
-    ----------
-    path : str
-        Where to.
-    """
-
-    def __init__(self, path):
-        self.path = path
-        self._pictures = {}
-
-    def add(self, category, kind, picture):
-        """Take a picture if it is the first of its kind, and there is room."""
-        kinds = self._pictures.setdefault(category, {})
-        if len(kinds) < _ON_OVERVIEW and max(picture.shape) < 2 * _LARGEST_SIDE:
-            kinds.setdefault(kind, picture)
-
-    def write(self) -> str | None:
-        """Write the sheet; return its path, or None if there is nothing to show."""
-        pictures = [p for kinds in self._pictures.values() for p in kinds.values()]
-        if not pictures:
-            with suppress(FileNotFoundError):  # of an earlier run
-                os.remove(self.path)
-            return None
-        write_image(self.path, montage(pictures, n_columns=3))
-        return self.path

@@ -5,14 +5,14 @@ import os
 
 import numpy as np
 
-from skuad.cli._benchmark import _DATASETS
 from skuad.cli._console import Failure
+from skuad.cli._datasets import DATASETS
 from skuad.cli._files import check_out_file, size_of
 from skuad.cli._model import load_estimator
-from skuad.cli._scoring import MapFile
 from skuad.cli._stream import detect_each
 from skuad.datasets import load_dataset
 from skuad.inspection import CategoryReport, write_report
+from skuad.metrics._spool import MapSpool
 from skuad.weights._digest import read_sha256
 
 
@@ -26,7 +26,7 @@ def run(args, console) -> int:
     reports, n_failed = [], 0
     for name, category in result["categories"].items():
         lines = [line for line in result["lines"] if line["category"] == name]
-        truth = _find_truth(args.result, result["data"], name)
+        truth = _find_truth(result["data"], name)
         report, failed = _report(args, name, category, lines, truth, console)
         reports.append(report)
         n_failed += failed
@@ -61,11 +61,9 @@ def _read_result(folder) -> dict:
     return result
 
 
-def _find_truth(folder, data, category) -> dict:
+def _find_truth(data, category) -> dict:
     """Return target, mask and type of defect of test images, by absolute path."""
-    if data["name"] == "make_defect_images":  # of the demo, which keeps its images
-        data = {"name": "mvtec_ad", "root": os.path.join(folder, "images")}
-    name = _DATASETS.get(data["name"])
+    name = DATASETS.get(data["name"])
     if name is None:
         raise Failure(f"results.json is of {data['name']!r}, which is no data set")
     if name == "image_folder" and not _is_folder_itself(data["root"], category):
@@ -97,7 +95,7 @@ def _report(args, name, category, lines, truth, console):
     estimator = load_estimator(model)
     done, scores, changed = [], [], 0
     with (
-        MapFile(os.path.dirname(model)) as maps,
+        MapSpool() as maps,
         console.progress(total=len(lines), what=f"{name}: scoring") as progress,
     ):
         for detection in detect_each(estimator, [ln["path"] for ln in lines], console):

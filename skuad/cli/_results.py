@@ -4,13 +4,14 @@
 
 categories
     One object per category, with the keys below.
+failed
+    Why other categories have no results.
 command
     "demo" or "benchmark".
 data
     What it was run on: the data set's name and folder.
 mean
-    Means of image_roc_auc, pixel_roc_auc, aupro and ms_per_image over the categories that
-    have them, and sums of all counts.
+    Means of metrics and times over the categories that have them, and sums of counts.
 seed
     The seed of every source of chance.
 settings
@@ -20,11 +21,12 @@ versions
 
 Of a category:
 
-aupro, image_roc_auc, pixel_roc_auc
+image_roc_auc, pixel_roc_auc, pixel_average_precision, aupro
     Metrics in [0, 1], exact; null where one is not defined. AUPRO is up to a
-    false-positive rate of 0.3.
-fit_seconds, ms_per_image
-    Times; the latter for reading an image and detection.
+    false-positive rate of 0.3. Data sets with metrics of their publisher have these,
+    too: see `skuad.model_selection.run_benchmark`.
+fit_seconds, ms_per_image, peak_memory_mb
+    Of fit; of reading and scoring an image; of the process, in 1e6 bytes.
 model
     The fitted estimator's file, below the folder of results.json.
 n_anomalous, n_good, n_train
@@ -33,7 +35,10 @@ n_detected, n_false_alarms
     How many anomalous and how many good test images were flagged; null without a
     threshold.
 n_failed
-    Number of test images that could not be scored.
+    Number of test images that cannot be read.
+subsets
+    The same metrics and counts of parts of the test images, where a data set has some:
+    kinds of anomalies in MVTec LOCO AD, conditions of light in MVTec AD 2.
 threshold
     Anomaly score above which an image is flagged.
 """
@@ -49,45 +54,75 @@ import sklearn
 from skuad import __version__
 from skuad.cli._files import write_json
 
-_MEANS = ("image_roc_auc", "pixel_roc_auc", "aupro", "ms_per_image")
-_COUNTS = (
-    "n_anomalous",
-    "n_detected",
-    "n_false_alarms",
-    "n_failed",
-    "n_good",
+# Metrics that the table shows if they are there, with their headings; AUPRO once only.
+_METRICS = {
+    "image_roc_auc": ("image", "AUROC"),
+    "pixel_roc_auc": ("pixel", "AUROC"),
+    "aupro@0.05": ("AUPRO", "@0.05"),
+    "aupro": ("", "AUPRO"),
+    "au_spro": ("", "sPRO"),
+    "seg_f1": ("pixel", "F1"),
+}
+
+# Of a row of `run_benchmark`: what is said elsewhere, and what subsets have in common.
+_ELSEWHERE = {"category", "subset", "seed", "versions", "n_test", "n_unreadable"}
+_OF_THE_WHOLE = {
+    "fit_seconds",
+    "ms_per_image",
     "n_train",
-)
+    "peak_memory_mb",
+    "threshold",
+}
 
 
-def mean_of(categories: dict) -> dict:
-    """Means of the metrics and sums of the counts over categories."""
-    summary = {}
-    for name in _MEANS:
-        values = [results[name] for results in categories.values()]
-        values = [value for value in values if not np.isnan(value)]
-        summary[name] = float(np.mean(values)) if values else np.nan
-    for name in _COUNTS:
-        values = [results[name] for results in categories.values()]
-        summary[name] = None if None in values else sum(values)
-    return summary
+def results_of(rows) -> tuple[dict, dict]:
+    """Turn the rows of `run_benchmark` into results by category, and their mean."""
+    begins = [number for number, row in enumerate(rows) if row["subset"] == "all"]
+    mean = {k: v for k, v in rows[begins[-1]].items() if k not in _ELSEWHERE}
+    del mean["threshold"]
+    if len(begins) > 1:  # the last ones are means
+        rows = rows[: begins[-1]]
+    results = {}
+    for row in rows:
+        name, subset = row["category"], row["subset"]
+        found = {key: value for key, value in row.items() if key not in _ELSEWHERE}
+        if subset == "all":
+            model = os.path.join("models", f"{name}.joblib")
+            results[name] = {**found, "n_failed": row["n_unreadable"], "model": model}
+        else:
+            for key in _OF_THE_WHOLE:
+                del found[key]
+            results[name].setdefault("subsets", {})[subset] = found
+    return results, mean
 
 
-def table(categories: dict, *, first: str) -> list[str]:
+def table(results, mean, *, first: str) -> list[str]:
     """Lay out the results of categories as lines of text.
 
     Parameters
     ----------
-    categories : dict of {str: dict}
-        Results by category.
+    results : dict of {str: dict}
+    mean : dict
+        See `results_of`.
     first : str
         Heading of the first column.
     """
-    top = ("", "image", "pixel", "", "ms per", "", "false", "defects")
-    heads = (first, "AUROC", "AUROC", "AUPRO", "image", "threshold", "alarms", "found")
-    rows = [top, heads, *(_row(name, results) for name, results in categories.items())]
-    if len(categories) > 1:
-        rows.append(_row("mean", mean_of(categories)))
+    metrics = [name for name in _METRICS if name in mean]
+    if "aupro@0.05" in metrics:
+        metrics.remove("aupro")
+    tops, heads = zip(*(_METRICS[name] for name in metrics), strict=True)
+    rows = [
+        ("", *tops, "ms per", "", "false", "defects"),
+        (first, *heads, "image", "threshold", "alarms", "found"),
+    ]
+    for name, found in results.items():
+        rows.append(_row(name, found, metrics))
+        for subset, part in found.get("subsets", {}).items():
+            rows.append(_row(f"  {subset.removesuffix('_anomalies')}", part, metrics))
+    rules = [2]
+    if len(results) > 1:
+        rules.append(len(rows) + 1)
+        rows.append(_row("mean", mean, metrics))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -96,34 +131,33 @@ def table(categories: dict, *, first: str) -> list[str]:
         )
         for row in rows
     ]
-    rule = "-" * len(lines[0])
-    lines.insert(2, rule)
-    if len(categories) > 1:
-        lines.insert(-1, rule)
+    for number in rules:
+        lines.insert(number, "-" * len(lines[0]))
     return lines
 
 
-def _row(name, results):
-    threshold = results.get("threshold")
+def _row(name, found, metrics):
     return (
         name,
-        *(_metric(results[key]) for key in ("image_roc_auc", "pixel_roc_auc", "aupro")),
-        f"{results['ms_per_image']:.1f}",
-        "" if threshold is None else f"{threshold:.4g}",
-        _share(results["n_false_alarms"], results["n_good"]),
-        _share(results["n_detected"], results["n_anomalous"]),
+        *(_number(found.get(metric, np.nan), ".3f") for metric in metrics),
+        _number(found.get("ms_per_image"), ".1f", ""),
+        _number(found.get("threshold"), ".4g", ""),
+        _share(found["n_false_alarms"], found["n_good"]),
+        _share(found["n_detected"], found["n_anomalous"]),
     )
 
 
-def _metric(value):
-    return "-" if np.isnan(value) else f"{value:.3f}"
+def _number(value, form, nothing="-"):
+    return nothing if value is None or np.isnan(value) else f"{value:{form}}"
 
 
 def _share(count, total):
-    return "-" if count is None else f"{count} of {total}"
+    return "-" if np.isnan(count) else f"{count} of {total}"
 
 
-def write_results(out, categories, *, command, data, estimator, seed) -> str:
+def write_results(
+    out, categories, mean, failed, *, command, data, estimator, seed
+) -> str:
     """Write results.json; see the module for its keys.
 
     Returns
@@ -137,7 +171,8 @@ def write_results(out, categories, *, command, data, estimator, seed) -> str:
         "categories": categories,
         "command": command,
         "data": data,
-        "mean": mean_of(categories),
+        "failed": failed,
+        "mean": mean,
         "seed": seed,
         "settings": {name: " ".join(repr(v).split()) for name, v in settings.items()},
         "versions": {

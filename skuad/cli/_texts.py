@@ -59,8 +59,19 @@ is 1. FILE must come from someone you trust: loading it can run any code.
 
 BENCHMARK = """\
 Fit on the good training images of a data set, and score its test images. --out
-then holds results.json, predictions.jsonl, overview.png, overlays/ and
-models/.
+then holds
+
+  results.json        metrics, counts and settings
+  predictions.jsonl   a line per test image, as of `skuad infer`
+  overview.png        some of the pictures on one sheet
+  overlays/           a picture of every test image: the true defect outlined in
+                      cyan, the pixels above the threshold in white
+  models/             the fitted detectors, for `skuad infer`
+  categories/         what is known of the categories that are finished
+
+After an interruption the same command runs what is left, with --n-jobs several
+categories at once. An image that cannot be read is reported and left out, and
+so is a category that fails; the exit code is 1 then.
 
 DATASET is mvtec_ad (ROOT/CATEGORY/{train,test,ground_truth}; a folder of your
 own that is laid out alike will do), another data set of `skuad datasets`, or

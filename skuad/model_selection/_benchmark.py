@@ -32,7 +32,8 @@ class BenchmarkError(RuntimeError):
     results : list of dict, or DataFrame
         What `run_benchmark` would have returned, of the others.
     reasons : dict of str to str
-        What the exception of each category says, on one line.
+        What the exception of each category says; with its type, unless that is a
+        ValueError, OSError or ImportError.
 
     Attributes
     ----------
@@ -243,7 +244,7 @@ def run_benchmark(
             _describe(errors, loaders, out),
             {name: failure.text for name, failure in errors.items()},
             table,
-            {name: failure.summary for name, failure in errors.items()},
+            {name: failure.reason for name, failure in errors.items()},
         )
     return table
 
@@ -252,13 +253,17 @@ class _Failure(NamedTuple):
     """What a process can tell of an exception to another."""
 
     summary: str
+    reason: str
     text: str
 
     @classmethod
     def of(cls, fault):
-        first = next(iter(str(fault).splitlines()), "")
+        name, reason = type(fault).__name__, str(fault)
+        first = next(iter(reason.splitlines()), "")
+        if not isinstance(fault, ValueError | OSError | ImportError):
+            reason = f"{name}: {reason}"
         text = "".join(traceback.format_exception(fault))
-        return cls(f"{type(fault).__name__}: {first}", text)
+        return cls(f"{name}: {first}", reason, text)
 
 
 def _run(run_one, tasks, n_jobs, verbose):

@@ -75,7 +75,7 @@ def find_categories(dataset, root, categories, options):
             "dataset must be the name of a data set, what a loader of skuad.datasets "
             f"returns, or a dict of those, got {type(dataset).__name__}"
         )
-    parts = _by_category(dataset) if _is_bunch(dataset) else dict(dataset)
+    parts = by_category(dataset) if _is_bunch(dataset) else dict(dataset)
     if not parts:
         raise ValueError("dataset has no category")
     return {
@@ -96,7 +96,7 @@ def _by_name(dataset, root, categories, options):
     known = list_categories(dataset, root)  # raises if there is no such data set
     if dataset == "image_folder":
         data = load_dataset(dataset, root, _only(categories), **options)
-        return find_categories(_by_category(data), None, None, None)
+        return find_categories(by_category(data), None, None, None)
     if categories in (None, "all"):
         wanted = known
     else:
@@ -133,7 +133,7 @@ def _is_bunch(data):
     return "images" in data or "train" in data
 
 
-def _by_category(data):
+def by_category(data) -> dict:
     """Return the parts of a Bunch of several categories, by name."""
     names = data.get("category")
     if names is None:

@@ -129,8 +129,7 @@ class Store:
 
     def path(self, name, key):
         """Return the file of a category."""
-        stem = re.sub(r"[^\w.-]+", "_", name)[:100]
-        return os.path.join(self.folder, f"{stem}-{key[:_N_DIGITS]}.json")
+        return os.path.join(self.folder, f"{_stem(name)}-{key[:_N_DIGITS]}.json")
 
     def read(self, name, key):
         """Return the rows of a category, or None if it is not finished.
@@ -155,6 +154,13 @@ class Store:
             return None
         return content["rows"]
 
+    def forget(self, name):
+        """Remove all results of a category, so that it is run again."""
+        pattern = re.escape(_stem(name)) + rf"-[0-9a-f]{{{_N_DIGITS}}}\.json"
+        for file in os.listdir(self.folder):
+            if re.fullmatch(pattern, file):
+                os.remove(os.path.join(self.folder, file))
+
     def write(self, name, key, content):
         """Store the result of a category, in one step."""
         if self.folder is None:
@@ -164,3 +170,7 @@ class Store:
             with open(temporary, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=2, allow_nan=False)
                 file.write("\n")
+
+
+def _stem(name):
+    return re.sub(r"[^\w.-]+", "_", name)[:100]

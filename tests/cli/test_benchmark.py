@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 
 import joblib
@@ -7,13 +8,19 @@ import numpy as np
 import pytest
 
 from skuad.cli._pictures import Pictures, color_scale
-from skuad.cli._results import mean_of, table
-from skuad.cli._scoring import MapFile
+from skuad.cli._results import results_of, table
 from skuad.cli._stream import Detection
 from skuad.datasets import load_mvtec_ad, make_defect_images
 from skuad.detectors import PatchKNN
 from skuad.io import read_image, read_mask, write_image
-from skuad.metrics import aupro_score, image_roc_auc_score, pixel_roc_auc_score
+from skuad.metrics import (
+    aupro_score,
+    image_roc_auc_score,
+    pixel_average_precision_score,
+    pixel_roc_auc_score,
+)
+from skuad.model_selection._benchmark_rows import means
+from skuad.utils import _testing_trees as trees
 
 RATE = ("--false-alarm-rate", "0.1")
 
@@ -43,6 +50,7 @@ def reference(tree):
         "n_false_alarms": int(flagged[test.target == 1].sum()),
         "n_good": 2,
         "n_train": 9,
+        "pixel_average_precision": pixel_average_precision_score(masks, maps),
         "pixel_roc_auc": pixel_roc_auc_score(masks, maps),
         "threshold": -detector.offset_,
     }
@@ -55,8 +63,8 @@ def test_benchmark_gives_the_metrics_of_the_library(run, tree, tmp_path, referen
     assert (code, err) == (0, "")
     results = read_results(out)
     category = results["categories"]["part"]
-    assert category.pop("fit_seconds") > 0
-    assert category.pop("ms_per_image") > 0
+    for name in ("fit_seconds", "ms_per_image", "peak_memory_mb"):
+        assert category.pop(name) > 0
     assert category == pytest.approx(reference)
     assert results["data"] == {"name": "mvtec_ad", "root": str(tree)}
     assert (results["command"], results["seed"]) == ("benchmark", 0)
@@ -74,6 +82,7 @@ def test_what_lies_in_the_folder(run, tree, tmp_path):
     command = ["benchmark", "mvtec_ad", tree, "--category", "part", "--out", tmp_path]
     run(*command, *RATE)
     assert sorted(os.listdir(tmp_path)) == [
+        "categories",
         "models",
         "overlays",
         "overview.png",
@@ -156,21 +165,118 @@ def test_wrong_names_are_found_before_the_work(fails, tree, tmp_path):
     assert "nowhere" in fails("benchmark", "folder", tmp_path / "nowhere", *out)
     shutil.copytree(tree / "part" / "train", tmp_path / "only" / "train")
     message = fails("benchmark", "folder", tmp_path / "only", *out)
-    assert message == "'only' has no test images (with a known label)"
+    assert "'only' has 9 good training images and 0 labelled test images" in message
     assert os.listdir(tmp_path) == ["only"]
 
 
-def test_an_interrupt_leaves_no_table_of_half_the_data(
-    run, tree, tmp_path, monkeypatch
-):
-    def interrupted(*args, **options):
-        raise KeyboardInterrupt
+@pytest.fixture
+def two(tree, tmp_path):
+    """A data set of two categories."""
+    for name in ("bolt", "nut"):
+        shutil.copytree(tree / "part", tmp_path / "data" / name)
+    return tmp_path / "data"
 
-    monkeypatch.setattr("skuad.cli._scoring.map_metrics", interrupted)
-    command = ["benchmark", "mvtec_ad", tree, "--category", "part", "--out", tmp_path]
-    code, out, err = run(*command, *RATE)
-    assert (code, out, err) == (130, "", "skuad: interrupted\n")
-    assert sorted(os.listdir(tmp_path)) == ["models", "overlays"]
+
+def times(out):
+    """Return when the files of a run were written."""
+    files = [path for path in out.rglob("*") if path.is_file()]
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in files}
+
+
+def test_an_interrupted_run_goes_on(run, two, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    command = ["benchmark", "mvtec_ad", two, "--category", "all", "--out", out, *RATE]
+    expected = run(*command[:-3], tmp_path / "whole", *RATE)
+    draw = Pictures.write
+
+    def interrupted(self, name, detection, **options):
+        if "nut" in detection.path:
+            raise KeyboardInterrupt
+        return draw(self, name, detection, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pictures, "write", interrupted)
+        code, stdout, err = run(*command)
+    assert (code, stdout) == (130, "")
+    assert err == (
+        "skuad: interrupted: finished categories are kept: the same command goes on\n"
+    )
+    assert not (out / "results.json").exists()
+    assert not (out / "predictions.jsonl").exists()
+    before = times(out)
+    assert run(*command)[0] == expected[0] == 0
+    after = times(out)
+    assert {name for name, time in before.items() if after[name] != time} == set()
+    for name in ("bolt", "nut"):
+        found, once = (
+            read_results(folder)["categories"][name]
+            for folder in (out, tmp_path / "whole")
+        )
+        for key in ("aupro", "image_roc_auc", "threshold", "n_detected"):
+            assert found[key] == once[key]
+    text = (out / "predictions.jsonl").read_text()
+    assert text == (tmp_path / "whole" / "predictions.jsonl").read_text()
+
+
+def test_what_is_run_again(run, two, tmp_path):
+    out = tmp_path / "out"
+    command = ["benchmark", "mvtec_ad", two, "--category", "all", "--out", out, *RATE]
+    first = run(*command)
+    assert first[0] == 0
+    models = [out / "models" / f"{name}.joblib" for name in ("bolt", "nut")]
+
+    def fitted_by(*arguments):
+        before = [path.stat().st_mtime_ns if path.exists() else 0 for path in models]
+        assert run(*command, *arguments)[0] == 0
+        return [
+            path.stat().st_mtime_ns != time
+            for path, time in zip(models, before, strict=True)
+        ]
+
+    assert fitted_by() == [False, False]
+    assert fitted_by("--no-resume") == [True, True]
+    assert fitted_by("--set", "n_neighbors=2") == [True, True]
+    # The files of the first settings were overwritten.
+    assert fitted_by() == [True, True]
+    models[1].unlink()
+    assert fitted_by() == [False, True]
+
+
+def test_several_categories_at_once(run, two, tmp_path):
+    command = ["benchmark", "mvtec_ad", two, "--category", "all", *RATE]
+    found = []
+    for name, n_jobs in (("one", "1"), ("two", "2")):
+        assert run(*command, "--out", tmp_path / name, "--n-jobs", n_jobs)[0] == 0
+        found.append((tmp_path / name / "predictions.jsonl").read_text())
+        assert (tmp_path / name / "overview.png").exists()
+    assert found[0] == found[1]
+
+
+def test_a_category_that_fails_does_not_stop_the_others(run, fails, two, tmp_path):
+    first = sorted((two / "bolt" / "train" / "good").iterdir())[0]
+    first.write_bytes(b"")
+    command = ["benchmark", "mvtec_ad", two, "--out", tmp_path / "out", *RATE]
+    code, _, err = run(*command, "--category", "bolt", "nut")
+    assert code == 1
+    assert re.search(rf"^skuad: error: bolt: .*{first}.*is empty", err, re.MULTILINE)
+    results = read_results(tmp_path / "out")
+    assert (list(results["categories"]), list(results["failed"])) == (["nut"], ["bolt"])
+    assert "is empty" in fails(*command, "--category", "bolt")
+
+
+def test_kinds_of_anomalies_apart(run, tmp_path):
+    trees.make_mvtec_loco(str(tmp_path / "data"), "pushpins")
+    command = ["benchmark", "mvtec_loco", tmp_path / "data", "--category", "all"]
+    code, out, _ = run(*command, "--out", tmp_path / "out", *RATE)
+    assert code == 0
+    results = read_results(tmp_path / "out")["categories"]["pushpins"]
+    parts = results["subsets"]
+    assert list(parts) == ["logical_anomalies", "structural_anomalies"]
+    mean = np.mean([part["au_spro"] for part in parts.values()])
+    assert results["au_spro"] == pytest.approx(mean)
+    assert [line.split()[0] for line in out.splitlines()[3:6]] == [
+        *("pushpins", "logical", "structural")
+    ]
 
 
 def test_demo(run, tmp_path, monkeypatch):
@@ -213,54 +319,52 @@ def test_large_images_are_shrunk_on_pictures_and_no_peak_is_lost(tmp_path):
     anomaly_map = np.zeros((3000, 1500), np.float32)
     anomaly_map[1501, 700] = 9.0
     detection = Detection(0, path, anomaly_map, 9.0, 0.1)
-    picture = Pictures(str(tmp_path), threshold=3.0).write("a/b", detection)
+    path = Pictures(str(tmp_path), threshold=3.0).write("a/b", detection)
+    assert path == str(tmp_path / "a" / "b.png")
+    picture = read_image(path)
     assert max(picture.shape) < 1600
     heat = picture[400:800, 660:1260]  # without the colour bar, which has a white mark
     assert (heat == (255, 255, 255)).all(axis=2).any()
-    np.testing.assert_array_equal(read_image(tmp_path / "a" / "b.png"), picture)
 
 
-def test_map_file_gives_back_maps_of_any_size(tmp_path):
-    rng = np.random.default_rng(0)
-    maps = [rng.random(shape, np.float32) for shape in ((3, 5), (1, 1), (7, 2))]
-    with MapFile(tmp_path) as stored:
-        for anomaly_map in maps:
-            stored.append(anomaly_map)
-            np.testing.assert_array_equal(stored[0], maps[0])
-        assert len(stored) == 3
-        for found, expected in zip(stored, maps, strict=True):
-            np.testing.assert_array_equal(found, expected)
-    assert os.listdir(tmp_path) == []
-
-
-def test_table_and_mean():
-    first = {
+def test_the_table():
+    row = {
+        "category": "a",
+        "subset": "all",
+        "n_test": 14,
+        "n_good": 10,
+        "n_anomalous": 4,
+        "n_false_alarms": 1,
+        "n_detected": 3,
         "image_roc_auc": 0.9,
         "pixel_roc_auc": np.nan,
         "aupro": np.nan,
-        "ms_per_image": 10.0,
-        "n_anomalous": 4,
-        "n_detected": 3,
-        "n_false_alarms": 1,
-        "n_failed": 0,
-        "n_good": 10,
-        "n_train": 20,
         "threshold": 1.5,
+        "fit_seconds": 1.0,
+        "ms_per_image": 10.0,
+        "peak_memory_mb": 300.0,
+        "n_train": 20,
+        "n_unreadable": 0,
+        "seed": 0,
+        "versions": "",
     }
-    second = {**first, "image_roc_auc": 0.7, "aupro": 0.5, "threshold": None}
-    second |= {"n_detected": None, "n_false_alarms": None}
-    mean = mean_of({"a": first, "b": second})
-    assert mean["image_roc_auc"] == pytest.approx(0.8)
-    assert mean["aupro"] == 0.5
-    assert np.isnan(mean["pixel_roc_auc"])
-    assert (mean["n_good"], mean["n_detected"]) == (20, None)
-    lines = table({"a": first, "b": second}, first="part")
+    part = {**row, "subset": "logical_anomalies", "n_anomalous": 2, "n_detected": 1}
+    second = {**row, "category": "b", "aupro": 0.5}
+    for name in ("threshold", "n_false_alarms", "n_detected"):
+        second[name] = np.nan
+    rows = [row, part, second]
+    results, mean = results_of([*rows, *means(rows)])
+    assert list(results["a"]["subsets"]) == ["logical_anomalies"]
+    assert (mean["n_good"], mean["aupro"]) == (20, 0.5)
+    lines = table(results, mean, first="part")
     assert len({len(line) for line in lines}) == 1
     assert max(map(len, lines)) <= 80
     assert lines[3].split() == [
         *("a", "0.900", "-", "-", "10.0", "1.5", "1", "of", "10", "3", "of", "4")
     ]
-    assert lines[-1].split()[:4] == ["mean", "0.800", "-", "0.500"]
+    assert lines[4].split()[:2] == ["logical", "0.900"]
+    assert lines[4].split()[-3:] == ["1", "of", "2"]
+    assert lines[-1].split()[:4] == ["mean", "0.900", "-", "0.500"]
 
 
 @pytest.mark.parametrize("threshold", [4.0, 0.0, -3.0, None])

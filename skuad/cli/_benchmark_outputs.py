@@ -1,0 +1,147 @@
+"""What `skuad benchmark` keeps beside its table: models, pictures, lines per image."""
+
+import json
+import os
+import shutil
+import sys
+from contextlib import suppress
+
+from skuad.cli._console import one_line
+from skuad.cli._files import output_names, write_json_lines
+from skuad.cli._model import final_step, save_estimator
+from skuad.cli._pictures import Pictures
+from skuad.cli._stream import Detection
+from skuad.inference import threshold_of
+from skuad.inspection import montage
+from skuad.io import atomic_path, read_image, read_mask, write_image
+from skuad.model_selection._benchmark_store import Store
+
+FOLDER = "categories"
+"""Below OUT: what is known of the categories that are finished."""
+# Pictures of a category on the overview.
+_ON_OVERVIEW = 6
+
+
+class Outputs:
+    """Writes a model per category, and a line and a picture per image.
+
+    It observes `skuad.model_selection.run_benchmark`, also in other processes.
+
+    Parameters
+    ----------
+    out : str
+        Folder to write to.
+    console : Console
+        Hears of images that cannot be read.
+    """
+
+    def __init__(self, out, console):
+        self.out = out
+        self.console = console
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.console.take_warnings()  # of the process that it was sent to
+
+    def forget_all_but_whole(self, names):
+        """Have categories run again of which a file is missing."""
+        folder = os.path.join(self.out, FOLDER)
+        store = Store(folder)
+        for name in names:
+            if not (
+                os.path.exists(self._lines(name)) and os.path.exists(self._model(name))
+            ):
+                store.forget(name)
+
+    def begin(self, category, estimator):
+        """Say what is fitted, where there is no progress bar."""
+        # The files of this category are overwritten: no other result has them now.
+        Store(os.path.join(self.out, FOLDER)).forget(category.name)
+        for path, fault in category.unreadable.items():
+            self.console.tell(f"error: {path}: {one_line(fault)}")
+        if not self.console.quiet and not sys.stderr.isatty():
+            name = type(final_step(estimator)).__name__
+            n_images = len(category.train)
+            self.console.tell(f"{category.name}: fitting {name} on {n_images} images")
+        self._records, self._pictures = [], None
+        self._names = output_names([*category.test, *category.unreadable])
+
+    def scored(self, category, estimator, index, anomaly_map, score):
+        """Draw an image."""
+        threshold = threshold_of(estimator)
+        if self._pictures is None:
+            folder = os.path.join(self.out, "overlays", category.name)
+            self._pictures = Pictures(folder, threshold)
+        detection = Detection(index, category.test[index], anomaly_map, score, 0.0)
+        mask, kind, name = None, category.kinds[index], self._names[index]
+        if isinstance(category.masks[index], str):
+            mask = read_mask(category.masks[index], shape=anomaly_map.shape)
+        path = self._pictures.write(name, detection, mask=mask, caption=kind)
+        self._records.append(
+            {
+                "category": category.name,
+                "defect_type": kind,
+                **detection.record(threshold),
+                "overlay": os.path.relpath(path, self.out),
+            }
+        )
+
+    def end(self, category, estimator):
+        """Write the model, and the lines of all images at once."""
+        for path, fault in category.unreadable.items():
+            failed = Detection(0, path, None, None, 0.0, one_line(fault))
+            record = failed.record(threshold_of(estimator))
+            self._records.append({"category": category.name, **record})
+        for path in (self._model(category.name), self._lines(category.name)):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        save_estimator(estimator, self._model(category.name))
+        write_json_lines(self._lines(category.name), self._records)
+
+    def join(self, names) -> str:
+        """Put the lines of categories into one file; return its path."""
+        path = os.path.join(self.out, "predictions.jsonl")
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            for name in names:
+                with open(self._lines(name), "rb") as lines:
+                    shutil.copyfileobj(lines, file)
+        return path
+
+    def _model(self, name):
+        return os.path.join(self.out, "models", f"{name}.joblib")
+
+    def _lines(self, name):
+        return os.path.join(self.out, FOLDER, f"{name}.jsonl")
+
+
+def write_overview(out, predictions) -> str | None:
+    """Write a sheet with the first picture of every kind of defect in every category.
+
+    Parameters
+    ----------
+    out : str
+        Folder of the results.
+    predictions : str
+        Path of predictions.jsonl.
+
+    Returns
+    -------
+    path : str or None
+        None if there is nothing to show.
+    """
+    first = {}
+    with open(predictions, encoding="utf-8") as lines:
+        for record in map(json.loads, lines):
+            kinds = first.setdefault(record["category"], {})
+            if "overlay" in record and len(kinds) < _ON_OVERVIEW:
+                kinds.setdefault(record["defect_type"], record["overlay"])
+    pictures = []
+    for picture in (p for kinds in first.values() for p in kinds.values()):
+        with suppress(FileNotFoundError):  # somebody tidied up
+            pictures.append(read_image(os.path.join(out, picture)))
+    path = os.path.join(out, "overview.png")
+    if not pictures:
+        with suppress(FileNotFoundError):  # of an earlier run
+            os.remove(path)
+        return None
+    write_image(path, montage(pictures, n_columns=3))
+    return path
