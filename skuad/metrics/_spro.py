@@ -184,7 +184,10 @@ def read_channels(entry: Any, what: str) -> tuple[list[NDArray[np.bool_]], list[
     if entry is None:
         return [], []
     if isinstance(entry, str | PathLike):
-        return ([], []) if is_empty_path(entry) else read_mask_channels(entry)
+        if is_empty_path(entry):
+            return [], []
+        stack, pixel_values = read_mask_channels(entry)
+        return list(stack), pixel_values.tolist()
     if not isinstance(entry, Iterable):
         raise ValueError(f"{what} is {entry!r}; pass its masks, a folder or None.")
     channels = [np.asarray(channel) for channel in entry]
