@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MetaMapDetector, detect, validate_images
-from skuad.calibration import _rates, _tail
+from skuad.calibration import _tail
 from skuad.calibration._cross_fit import cross_fit, fit_one, look_at, split_steps, take
 from skuad.calibration._folds import (
     check_promise,
@@ -20,6 +20,8 @@ from skuad.calibration._folds import (
     group_weights,
     one_per_group,
 )
+from skuad.calibration._rates import allowed_weight
+from skuad.calibration._sample import CalibrationSample
 from skuad.calibration._sharing import in_turns
 from skuad.utils import CalibrationWarning
 from skuad.utils._param_validation import (
@@ -291,7 +293,7 @@ class ConformalDetector(MetaMapDetector):
 
     def _calibrate(self, found, folds, use, weights):
         """Set thresholds from what was found in the held-out images of each fold."""
-        n, rate = self.n_calibration_, self.false_alarm_rate
+        rate = self.false_alarm_rate
         numbers = np.concatenate([test for _, test in folds])
         fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
         keep = np.isin(numbers, use)
@@ -300,8 +302,15 @@ class ConformalDetector(MetaMapDetector):
             np.concatenate([getattr(part, name) for part in found])[keep]
             for name in ("scores", "peaks")
         )
-        self.calibration_scores_, self._fold = scores, fold[keep]
-        self._weights = weights
+        self.calibration_scores_ = scores
+        self._sample = sample = CalibrationSample(
+            scores,
+            weights,
+            fold[keep],
+            self.n_calibration_,
+            self.guarantee,
+            self.confidence,
+        )
         if scores.min() == scores.max():
             warnings.warn(
                 f"all {len(scores)} held-out scores are equal ({scores[0]:.4g}): the "
@@ -309,34 +318,22 @@ class ConformalDetector(MetaMapDetector):
                 CalibrationWarning,
                 stacklevel=4,
             )
-        allowed = _rates.allowed_weight(n, rate, self.guarantee, self.confidence)
         if self.tail == "gpd":
             self._extrapolate(rate)
         else:
-            self.offset_ = _rates.conformal_offset(scores, weights, allowed)
-        self.rate_bound_ = self._bound(rate, [len(test) for _, test in folds])
+            self.offset_ = sample.offset(scores, rate)
+        self.rate_bound_ = sample.bound(rate)
         if self.pixel_rate is not None:
             shares = found[0].shares
             for part in found[1:]:
                 shares.shares += part.shares.shares
-            pixels = _rates.allowed_weight(n, self.pixel_rate, "marginal", None)
-            self.pixel_offset_ = -shares.threshold(pixels)
+            self.pixel_offset_ = -shares.threshold(
+                allowed_weight(self.n_calibration_, self.pixel_rate, "marginal", None)
+            )
         elif self.tail == "gpd":
             self.pixel_offset_ = -_tail.tail_level(_tail.fit_tail(-peaks), rate)
         else:
-            self.pixel_offset_ = _rates.conformal_offset(peaks, weights, allowed)
-
-    def _bound(self, rate, fold_sizes):
-        if self.guarantee is None:
-            return np.nan
-        if len(fold_sizes) == 1:
-            return float(rate)
-        return _rates.cross_conformal_bound(
-            rate,
-            self.n_calibration_,
-            fold_sizes,
-            is_grouped=len(self._weights) != self.n_calibration_,
-        )
+            self.pixel_offset_ = sample.offset(peaks, rate)
 
     def _extrapolate(self, rate):
         values = -self.calibration_scores_
@@ -387,15 +384,8 @@ class ConformalDetector(MetaMapDetector):
             X = steps.transform(X)
         for found in in_turns([final, *self.fold_detectors_], self._store, X):
             by_fold = -np.array([score for _, score in found[1:]])
-            yield found[0][0], self.offset_ + self._margin(by_fold), by_fold
-
-    def _margin(self, by_fold) -> float:
-        """Distance of an image to the decision, negative where it is flagged."""
-        allowed = _rates.allowed_weight(
-            self.n_calibration_, self.false_alarm_rate, "marginal", None
-        )
-        below = self.calibration_scores_ - by_fold[self._fold]
-        return -_rates.conformal_offset(below, self._weights, allowed)
+            margin = self._sample.margin(by_fold, self.false_alarm_rate)
+            yield found[0][0], self.offset_ + margin, by_fold
 
     def _detect(self, images):
         for anomaly_map, score, _ in self._views(images):
@@ -424,16 +414,10 @@ class ConformalDetector(MetaMapDetector):
         for _, score, others in self._views(images):
             scores.append(score)
             by_fold.append(others)
-        calibration, weights = self.calibration_scores_, self._weights
         if self.fold_detectors_:
-            below = [
-                weights[calibration <= others[self._fold]].sum() for others in by_fold
-            ]
+            p_values = self._sample.cross_p_values(np.array(by_fold))
         else:
-            below = _rates.weight_at_or_below(scores, calibration, weights)
-        p_values = _rates.p_value(
-            np.asarray(below), self.n_calibration_, self.guarantee, self.confidence
-        )
+            p_values = self._sample.p_values(np.array(scores))
         if self.tail == "gpd":
             values = -np.asarray(scores)
             extrapolated = _tail.tail_share(self._tail, values)

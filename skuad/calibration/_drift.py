@@ -11,9 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import detect, good_images, validate_images
-from skuad.calibration import _martingale, _shift
+from skuad.calibration import _martingale
 from skuad.calibration._folds import conformal_folds
+from skuad.calibration._history import PeakHistory
 from skuad.calibration._sharing import ReadOnce
+from skuad.calibration._shift import FeatureShift, population_stability_index
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
 from skuad.utils._param_validation import (
@@ -191,9 +193,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self.embedder_ = clone(embedder)
         scores, vectors = zip(*self._look(images.subset(test)), strict=True)
         self._start(scores)
-        vectors = np.stack(vectors)
-        self._mean, self._scale = _shift.standardised(vectors)
-        self._correlation = np.cov((vectors - self._mean) / self._scale, rowvar=False)
+        self._feature_shift = FeatureShift(np.stack(vectors))
         return self.restart()
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -211,7 +211,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         -------
         self : estimator
         """
-        self.detector_ = self.embedder_ = None
+        self.detector_ = self.embedder_ = self._feature_shift = None
         self._start(scores)
         return self.restart()
 
@@ -228,7 +228,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self._expected = self._bin_counts(scores)
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self.n_seen_, self.alarms_ = 0, []
-        self._history, self._stride = np.full(_HISTORY, -np.inf), 1
+        self._history = PeakHistory(_HISTORY)
 
     def restart(self):
         """Begin a new epoch, such as after the line was mended.
@@ -243,9 +243,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self._stakes = _martingale.first_stakes()
         self._counts = np.zeros(_N_BINS, np.int64)
         self.n_in_epoch_, self.log_capital_, self.alarm_ = 0, 0.0, False
-        self._n_vectors = 0
-        if self.embedder_ is not None:
-            self._moments = np.zeros_like(self._mean), np.zeros_like(self._correlation)
+        if self._feature_shift is not None:
+            self._feature_shift.restart()
         return self
 
     def update(self, scores):
@@ -289,20 +288,9 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         if not self.alarm_ and self.log_capital_ >= log(self.threshold):
             self.alarm_ = True
             self.alarms_ = [*self.alarms_[1 - _ALARMS :], self.n_seen_]
-        self._record()
+        self._history.add(self.log_capital_)
         self.n_seen_ += 1
         self.n_in_epoch_ += 1
-
-    def _record(self):
-        """Keep the highest capital of each stretch; stretches double when full."""
-        if self.n_seen_ == _HISTORY * self._stride:
-            pairs = self._history.reshape(-1, 2).max(axis=1)
-            self._history = np.full(_HISTORY, -np.inf)
-            self._history[: len(pairs)] = pairs
-            self._stride *= 2
-        place = self.n_seen_ // self._stride
-        if self.log_capital_ > self._history[place]:
-            self._history[place] = self.log_capital_
 
     def observe(self, X):
         """Score further images, in the order in which they were taken.
@@ -326,9 +314,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         alarm = np.empty(len(images), bool)
         for number, (score, vector) in enumerate(self._look(images)):
             alarm[number] = self.update([score])[0]
-            vector = (vector - self._mean) / self._scale
-            _shift.add_moments(self._n_vectors, *self._moments, vector)
-            self._n_vectors += 1
+            self._feature_shift.add(vector)
         return alarm
 
     def _look(self, images):
@@ -365,17 +351,11 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         n, m = len(self.calibration_scores_), self.n_in_epoch_
         shift = {
-            "psi": _shift.population_stability_index(self._expected, self._counts),
+            "psi": population_stability_index(self._expected, self._counts),
             "psi_by_chance": (_N_BINS - 1) * (1 / n + 1 / max(m, 1)),
         }
-        m = self._n_vectors
-        if m > 1:
-            mean, scatter = self._moments
-            shift["mean_shift"] = _shift.mean_shift(mean)
-            shift["mean_shift_by_chance"] = float(np.sqrt(1 / n + 1 / m))
-            shift["covariance_shift"] = _shift.covariance_shift(
-                scatter / (m - 1), self._correlation
-            )
+        if self._feature_shift is not None:
+            shift.update(self._feature_shift.measures())
         return shift
 
     def history(self) -> tuple[np.ndarray, np.ndarray]:
@@ -389,8 +369,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             Highest natural logarithm of the capital within the stretch.
         """
         check_is_fitted(self)
-        n_points = -(-self.n_seen_ // self._stride)
-        return np.arange(n_points) * self._stride, self._history[:n_points].copy()
+        return self._history.points()
 
     def _bin_counts(self, scores):
         return np.bincount(self._edges.searchsorted(scores), minlength=_N_BINS)

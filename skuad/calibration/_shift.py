@@ -27,28 +27,54 @@ def population_stability_index(expected, counts) -> float:
     return float(((counts - expected) * np.log(counts / expected)).sum())
 
 
-def add_moments(n, mean, scatter, vector):
-    """Update in place the mean and scatter of n vectors by one more (Welford)."""
-    delta = vector - mean
-    mean += delta / (n + 1)
-    scatter += np.outer(delta, vector - mean)
+class FeatureShift:
+    """How far the features of images have moved from those of a reference.
 
-
-def standardised(vectors) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of vectors, and the standard deviation of each feature (1 if constant)."""
-    scale = vectors.std(axis=0)
-    return vectors.mean(axis=0), np.where(scale > 0, scale, 1.0)
-
-
-def mean_shift(mean) -> float:
-    """Root mean square over features of a mean, in standard deviations.
-
-    By chance it is about ``sqrt(1 / n + 1 / m)`` for n reference vectors and m others.
+    Parameters
+    ----------
+    reference : ndarray of shape (n, d)
+        A vector of features for each image of the reference.
     """
-    return float(np.sqrt(np.mean(mean**2)))
 
+    def __init__(self, reference):
+        self.n_reference = len(reference)
+        self.mean = reference.mean(axis=0)
+        scale = reference.std(axis=0)
+        self.scale = np.where(scale > 0, scale, 1.0)
+        self.covariance = np.cov((reference - self.mean) / self.scale, rowvar=False)
+        self.restart()
 
-def covariance_shift(covariance, reference) -> float:
-    """Frobenius norm of the change of a covariance, over that of the reference."""
-    norm = np.linalg.norm(reference)
-    return float(np.linalg.norm(covariance - reference) / norm) if norm else 0.0
+    def restart(self):
+        """Forget all images but the reference."""
+        self._n_seen = 0
+        self._mean = np.zeros_like(self.mean)
+        self._scatter = np.zeros_like(self.covariance)
+
+    def add(self, vector):
+        """Take the features of one more image (Welford's update of the moments)."""
+        vector = (vector - self.mean) / self.scale
+        delta = vector - self._mean
+        self._n_seen += 1
+        self._mean += delta / self._n_seen
+        self._scatter += np.outer(delta, vector - self._mean)
+
+    def measures(self) -> dict[str, float]:
+        """Shift of the mean and of the covariance; none before the second image.
+
+        Returns
+        -------
+        measures : dict of {str: float}
+            ``mean_shift``, the root mean square over features in standard deviations of
+            the reference, ``mean_shift_by_chance``, and ``covariance_shift``, the
+            Frobenius norm of the change over that of the reference.
+        """
+        if self._n_seen < 2:
+            return {}
+        change = self._scatter / (self._n_seen - 1) - self.covariance
+        norm = np.linalg.norm(self.covariance)
+        by_chance = np.sqrt(1 / self.n_reference + 1 / self._n_seen)
+        return {
+            "mean_shift": float(np.sqrt(np.mean(self._mean**2))),
+            "mean_shift_by_chance": float(by_chance),
+            "covariance_shift": float(np.linalg.norm(change) / norm) if norm else 0.0,
+        }
