@@ -68,16 +68,19 @@ def _read_values(text):
 
 
 def _read_file(path):
+    if path.endswith(_YAML):
+        yaml = _yaml()
+        load, invalid, kind = yaml.safe_load, (yaml.YAMLError, ValueError), "YAML"
+    else:
+        load, invalid, kind = json.load, ValueError, "JSON"
     try:
         with open(path, encoding="utf-8") as file:
-            if path.endswith(_YAML):
-                content = _yaml().safe_load(file)
-            else:
-                content = json.load(file)
+            content = load(file)
     except FileNotFoundError:
         raise Failure(f"there is no file {path!r}") from None
-    except ValueError as error:
-        raise Failure(f"{path!r} is no JSON: {error}") from error
+    except invalid as error:
+        reason = " ".join(str(error).split())
+        raise Failure(f"{path!r} is no {kind}: {reason}") from error
     if not isinstance(content, dict) or not all(
         isinstance(values, list) and values for values in content.values()
     ):

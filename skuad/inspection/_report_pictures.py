@@ -112,7 +112,8 @@ def shrink_pictures(pictures, scale) -> list[Picture]:
 
 
 def _shrink(jpeg, scale):
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     size = [max(_SMALLEST_SIDE, round(scale * side)) for side in image.shape[1::-1]]
     size = [min(new, old) for new, old in zip(size, image.shape[1::-1], strict=True)]
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

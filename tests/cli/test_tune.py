@@ -111,6 +111,8 @@ class TestGrid:
         assert "values are lists" in fails(*common, "--grid", tmp_path / "g.json")
         (tmp_path / "g.json").write_text("{")
         assert "is no JSON" in fails(*common, "--grid", tmp_path / "g.json")
+        (tmp_path / "g.yml").write_text("a: [1, 2\nb: }\n")
+        assert "is no YAML" in fails(*common, "--grid", tmp_path / "g.yml")
         assert "Did you mean 'n_neighbors'?" in fails(*common, "--grid", "n_neighbor=1")
         message = fails(*common, *GRID, "--metric", "aupr")
         assert "aupro" in message

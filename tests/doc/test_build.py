@@ -13,6 +13,8 @@ from html import unescape
 from importlib import import_module
 from pathlib import Path
 
+import sphinx  # noqa: F401 -- the build, in a process of its own, needs it
+
 DOC = Path(__file__).parents[2] / "doc"
 
 
