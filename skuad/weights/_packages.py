@@ -63,3 +63,11 @@ PACKAGES = {
         ]
     )
 }
+
+
+def package_of(name: str) -> WeightsPackage | None:
+    """Return the package of these weights, by its key or the model's name."""
+    for key, package in PACKAGES.items():
+        if name in (key, package.model_name):
+            return package
+    return None
