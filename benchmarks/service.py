@@ -7,7 +7,7 @@ Markdown table:
 - first: the first image of a service that was not warmed up;
 - p50, p99: latency of a request while 4 wait at once;
 - images/s: requests that are done per second;
-- memory: largest growth of the service's resident memory after image 500 (with fewer
+- memory: growth of the service's peak resident memory after image 500 (with fewer
   requests, after the first quarter);
 - equal: whether every answer is that of the same image alone.
 """
@@ -100,9 +100,13 @@ def ask(connection, method, path, content=None):
     return time.perf_counter() - start, json.loads(answer)
 
 
-def resident_memory(process):
-    with open(f"/proc/{process}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def peak_memory(process):
+    """Return the highest resident memory so far, in MiB.
+
+    Not the present one, which depends on how far the images are that are looked at.
+    """
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def measure(detector, shape, n_requests, folder):
@@ -129,8 +133,8 @@ def measure(detector, shape, n_requests, folder):
             while True:
                 with lock:
                     number = next(numbers)
-                    if number >= warm and (number - warm) % 10 == 0:
-                        memory.append(resident_memory(process))
+                    if number == warm:
+                        memory.append(peak_memory(process))
                 if number >= n_requests:
                     return found
                 upload = uploads[number % N_FILES]
@@ -142,7 +146,7 @@ def measure(detector, shape, n_requests, folder):
             loops = [pool.submit(client) for _ in range(N_CLIENTS)]
             found = [result for loop in loops for result in loop.result()]
         seconds = time.perf_counter() - start
-        memory.append(resident_memory(process))
+        memory.append(peak_memory(process))
     latencies, equal = zip(*found, strict=True)
     p50, p99 = np.percentile(latencies, [50, 99])
     return {
@@ -152,7 +156,8 @@ def measure(detector, shape, n_requests, folder):
         "p50": f"{1e3 * p50:.0f} ms",
         "p99": f"{1e3 * p99:.0f} ms",
         "images/s": f"{len(found) / seconds:.1f}",
-        "memory": f"{100 * (max(memory[1:]) / memory[0] - 1):+.1f} % after {warm}",
+        "memory": f"{memory[1]:.0f} MiB, {100 * (memory[1] / memory[0] - 1):+.1f} % "
+        f"after {warm}",
         "equal": all(equal),
     }
 

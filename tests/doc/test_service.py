@@ -5,12 +5,17 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -188,28 +193,12 @@ def test_it_runs_as_the_guide_says(model, uploads, tmp_path):
         "SKUAD_IMAGE_SHAPE": "48,56,3",
         "OPENCV_IO_MAX_IMAGE_PIXELS": "3000",
     }
-    port = 18_000 + os.getpid() % 10_000
     command = "uvicorn --factory app:app_from_environment --port"
     guide = FOLDER.parents[1] / "user_guide" / "deployment.md"
     assert command in guide.read_text(encoding="utf-8")
-    with open(tmp_path / "log.txt", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), str(port)],
-            cwd=FOLDER,
-            env={**os.environ, **settings},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                status, _ = _ask(f"{url}/health")
-                break
-            except urllib.error.URLError:
-                assert process.poll() is None, (tmp_path / "log.txt").read_text()
-                time.sleep(0.2)
-        assert status == 200
+    port = _free_port()
+    command = [sys.executable, "-m", *command.split(), port]
+    with _running(command, port, cwd=FOLDER, env=settings) as url:
         status, answer = _ask(f"{url}/inspect", uploads[2])
         assert (status, answer["decision"]) == (200, "anomalous")
         # A small file may hold an image that fills the memory.
@@ -217,9 +206,102 @@ def test_it_runs_as_the_guide_says(model, uploads, tmp_path):
         status, answer = _ask(f"{url}/inspect", (tmp_path / "large.png").read_bytes())
         assert status == 422 and "cannot be decoded" in answer["detail"]
         assert _ask(f"{url}/inspect", uploads[0])[0] == 200
-    finally:
-        process.terminate()
-        process.wait(30)
+
+
+def test_the_container_has_all_that_it_needs(model, uploads, tmp_path):
+    """Its steps in an empty folder; what it takes from the network is installed."""
+    steps = _container_steps()
+    root, site = tmp_path / "root", tmp_path / "site"
+    for source in (step.split() for name, step in steps if name == "COPY"):
+        *sources, target = source
+        for path in (FOLDER.parents[2] / source for source in sources):
+            if path.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(path, root / target[1:], ignore=ignore)
+            else:
+                to = root / target[1:] / (path.name if target.endswith("/") else "")
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+    (run,) = (step for name, step in steps if name == "RUN")
+    assert run == 'pip install --no-cache-dir "/src[service]" && rm -r /src'
+    offline = "--no-index --no-deps --no-build-isolation --quiet --target"
+    pip = [sys.executable, "-m", "pip", "install", *offline.split()]
+    subprocess.run([*pip, str(site), str(root / "src")], check=True)
+    shutil.rmtree(root / "src")
+
+    settings = dict(
+        setting.split("=")
+        for name, step in steps
+        if name == "ENV"
+        for setting in step.split()
+    )
+    assert set(settings) - {"OPENCV_IO_MAX_IMAGE_PIXELS"} <= _settings_of_the_app()
+    settings |= {"SKUAD_MODEL": str(model), "PYTHONPATH": str(site)}
+    (workdir,) = (step for name, step in steps if name == "WORKDIR")
+    cwd, port = root / workdir[1:], _free_port()
+    where = [sys.executable, "-c", "import skuad; print(skuad.__file__)"]
+    env = {**os.environ, **settings}
+    used = subprocess.run(where, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True)
+    assert Path(used.stdout.strip()).is_relative_to(site)
+
+    command = json.loads(next(step for name, step in steps if name == "CMD"))
+    command = [sys.executable, "-m", *command, "--port", port]
+    with _running(command, port, cwd=cwd, env=settings) as url:
+        status, answer = _ask(f"{url}/inspect", uploads[2])
+        assert (status, answer["decision"]) == (200, "anomalous")
+        # The health check that the engine runs; the port is that of this test.
+        check = next(step for name, step in steps if name == "HEALTHCHECK")
+        _, python, code = json.loads(check.split("CMD")[1])[0:3]
+        assert python == "-c" and ":8000/" in code
+        code = code.replace(":8000/", f":{port}/")
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def _container_steps():
+    """Return name and argument of the instructions of the recipe."""
+    recipe = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in recipe.splitlines() if not line.startswith("#")]
+    lines = re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()
+    return [tuple(line.split(maxsplit=1)) for line in lines if line]
+
+
+def _settings_of_the_app():
+    return set(re.findall("SKUAD_[A-Z0-9_]+", (FOLDER / "app.py").read_text()))
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(command, port, *, cwd, env):
+    """Start a service, wait until it is healthy, yield its address, stop it."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **env},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(300):
+                try:
+                    assert _ask(f"{url}/health")[0] == 200
+                    break
+                except urllib.error.URLError:
+                    log.seek(0)
+                    assert process.poll() is None, log.read().decode()
+                    time.sleep(0.2)
+            else:
+                pytest.fail("the service does not answer")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def _ask(url, content=None):
