@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 from skuad.io._read import read_image
 from skuad.utils._typing import Array, ImagesLike, IntArray
 
-_Step: TypeAlias = Callable[[Array], Array]
+# From one image to the next, or to what a sequence holds instead: stacks of tiles.
+_Step: TypeAlias = Callable[[Any], Any]
 
 
 def without_index(column: Any) -> Any:

@@ -1,15 +1,22 @@
 """White balance as functions of arrays: estimating channel gains, applying them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.preprocessing._pixels import check_pixels, full_scale
+from skuad.utils._typing import Array
 
 # OpenCV 5 has look-up tables of 16 bits; 4 has them of 8.
 _LUT_DTYPES = (np.uint8, np.uint16) if int(cv2.__version__[0]) >= 5 else (np.uint8,)
 
 
-def gray_world_white_balance(image, *, exclude_saturated=False, data_range=None):
+def gray_world_white_balance(
+    image: ArrayLike, *, exclude_saturated: bool = False, data_range: int | None = None
+) -> Array:
     """Scale the colour channels to a common mean.
 
     Assumes that the scene is gray on average, so that the means of the channels show
@@ -72,7 +79,9 @@ def gray_world_white_balance(image, *, exclude_saturated=False, data_range=None)
     return apply_channel_gains(image, gains, data_range=data_range)
 
 
-def max_rgb_white_balance(image, *, percentile=99.5, data_range=None):
+def max_rgb_white_balance(
+    image: ArrayLike, *, percentile: float = 99.5, data_range: int | None = None
+) -> Array:
     """Scale the colour channels to a common maximum, or a high percentile.
 
     Assumes that something in the scene is white, or that highlights mirror the light,
@@ -136,7 +145,9 @@ def max_rgb_white_balance(image, *, percentile=99.5, data_range=None):
     return apply_channel_gains(image, gains, data_range=data_range)
 
 
-def apply_channel_gains(image, gains, *, data_range=None):
+def apply_channel_gains(
+    image: ArrayLike, gains: ArrayLike, *, data_range: int | None = None
+) -> Array:
     """Multiply the colour channels of an image by gains.
 
     Parameters
@@ -187,7 +198,12 @@ def apply_channel_gains(image, gains, *, data_range=None):
     return _look_up(image, _gain_tables(image.dtype, gains, channels, data_range))
 
 
-def _gain_tables(dtype, gains, channels, data_range):
+def _gain_tables(
+    dtype: np.dtype[Any],
+    gains: NDArray[np.float64],
+    channels: int,
+    data_range: int | None,
+) -> Array:
     """Table of shape (levels, channels); alpha maps to itself."""
     levels = np.arange(np.iinfo(dtype).max + 1)
     tables = np.repeat(levels[:, None], channels, axis=1).astype(dtype)
@@ -196,7 +212,7 @@ def _gain_tables(dtype, gains, channels, data_range):
     return tables
 
 
-def _look_up(image, tables):
+def _look_up(image: Array, tables: Array) -> Array:
     if image.dtype in _LUT_DTYPES:
         out = cv2.LUT(image, tables[None])
         return out.reshape(image.shape)  # OpenCV drops a last axis of length one
@@ -207,22 +223,24 @@ def _look_up(image, tables):
     return out.reshape(image.shape)
 
 
-def is_gray(image):
+def is_gray(image: Array) -> bool:
     """Whether an image has no colour to balance."""
     return image.ndim == 2 or image.shape[2] == 1
 
 
-def gray_world_gains(means):
+def gray_world_gains(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gains that bring channel means to their mean; 1 for channels without light."""
     return _gains(means, np.mean)
 
 
-def max_rgb_gains(brightest):
+def max_rgb_gains(brightest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gains that bring channel maxima to the largest; 1 for channels without light."""
     return _gains(brightest, np.max)
 
 
-def _gains(values, target):
+def _gains(
+    values: NDArray[np.float64], target: Callable[[NDArray[np.float64]], Any]
+) -> NDArray[np.float64]:
     gains = np.ones(len(values))
     lit = values > 0
     if lit.any():
@@ -230,7 +248,9 @@ def _gains(values, target):
     return gains
 
 
-def channel_sums(image, *, exclude_saturated=False, data_range=None):
+def channel_sums(
+    image: Array, *, exclude_saturated: bool = False, data_range: int | None = None
+) -> tuple[NDArray[np.float64], int]:
     """Sum up the colour channels, and count the pixels that were summed.
 
     Parameters
@@ -259,18 +279,20 @@ def channel_sums(image, *, exclude_saturated=False, data_range=None):
     return np.array(means) * n_pixels, n_pixels
 
 
-def _below(image, limit):
+def _below(image: Array, limit: float) -> Array:
     """Mask of 0 and 255 of the pixels below a limit in all three colour channels."""
     if image.dtype.kind == "u":
         lowest, below, highest = 0, limit - 1, np.iinfo(image.dtype).max
     else:
         lowest, highest = np.finfo(image.dtype).min, np.finfo(image.dtype).max
         below = np.nextafter(image.dtype.type(limit), -highest)
-    lower, upper = [lowest] * 4, [below] * 3 + [highest]  # the fourth is alpha
-    return cv2.inRange(image, *(tuple(map(float, bound)) for bound in (lower, upper)))
+    # The fourth is alpha.
+    return cv2.inRange(
+        image, (float(lowest),) * 4, (float(below),) * 3 + (float(highest),)
+    )
 
 
-def channel_percentiles(image, percentile):
+def channel_percentiles(image: Array, percentile: float) -> NDArray[np.float64]:
     """Percentiles (inverted_cdf) of the channels of a colour image, without alpha."""
     n_pixels = image.shape[0] * image.shape[1]
     # Rounded first: 99.9 / 100 * 1000 is more than 999.

@@ -1,13 +1,15 @@
 """Homomorphic filtering as a transformer."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils import Tags
 
 from skuad.base import ImageTransformer
 from skuad.preprocessing._homomorphic_filter import homomorphic_filter
 from skuad.utils._param_validation import Interval
+from skuad.utils._typing import Array, ImagesLike, TargetsLike
 
 
 class HomomorphicFilter(ImageTransformer):
@@ -55,25 +57,32 @@ class HomomorphicFilter(ImageTransformer):
     True
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "cutoff": [Interval(Real, 0, None, closed="neither")],
         "gamma_low": [Interval(Real, 0, 10, closed="both")],
         "gamma_high": [Interval(Real, 0, 10, closed="both")],
         "data_range": [Interval(Integral, 1, 65535, closed="both"), None],
     }
 
-    def __init__(self, *, cutoff=4.0, gamma_low=0.5, gamma_high=1.5, data_range=None):
+    def __init__(
+        self,
+        *,
+        cutoff: float = 4.0,
+        gamma_low: float = 0.5,
+        gamma_high: float = 1.5,
+        data_range: int | None = None,
+    ):
         self.cutoff = cutoff
         self.gamma_low = gamma_low
         self.gamma_high = gamma_high
         self.data_range = data_range
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "HomomorphicFilter":
         """Check the parameters and, of an array, that nothing is negative.
 
         Parameters
@@ -93,7 +102,7 @@ class HomomorphicFilter(ImageTransformer):
             raise ValueError("Negative values in data passed to HomomorphicFilter.fit")
         return self
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         return homomorphic_filter(
             image,
             cutoff=self.cutoff,

@@ -6,8 +6,10 @@ from math import ceil
 import cv2
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.preprocessing._pixels import check_pixels, full_scale
+from skuad.utils._typing import Array
 
 # Beyond this many standard deviations the Gaussian is below 1e-6, and left out.
 _REACH = 5.3
@@ -17,8 +19,13 @@ _BLOCK_PIXELS = 1 << 16
 
 
 def homomorphic_filter(
-    image, *, cutoff=4.0, gamma_low=0.5, gamma_high=1.5, data_range=None
-):
+    image: ArrayLike,
+    *,
+    cutoff: float = 4.0,
+    gamma_low: float = 0.5,
+    gamma_high: float = 1.5,
+    data_range: int | None = None,
+) -> Array:
     r"""Even out slow changes of illumination and strengthen the detail.
 
     The logarithm turns light times reflectance into their sum; the light varies slowly
@@ -103,7 +110,7 @@ def homomorphic_filter(
     return _multiply(image, ratio, limit)
 
 
-def _check_parameters(cutoff, gamma_low, gamma_high):
+def _check_parameters(cutoff: float, gamma_low: float, gamma_high: float) -> None:
     if not 0 < cutoff < np.inf:
         raise ValueError(f"cutoff must be positive and finite, got {cutoff!r}.")
     for name, gamma in (("gamma_low", gamma_low), ("gamma_high", gamma_high)):
@@ -111,7 +118,7 @@ def _check_parameters(cutoff, gamma_low, gamma_high):
             raise ValueError(f"{name} must be in [0, 10], got {gamma!r}.")
 
 
-def _luminance(image):
+def _luminance(image: Array) -> Array:
     """Luminance in the dtype of the image, except that float16 and 64 become 32."""
     if image.dtype.kind == "f":
         image = image.astype(np.float32, copy=False)
@@ -121,17 +128,19 @@ def _luminance(image):
     return cv2.cvtColor(image, code)
 
 
-def _ratio(luminance, limit, cutoff, gamma_low, gamma_high):
+def _ratio(
+    luminance: Array, limit: float, cutoff: float, gamma_low: float, gamma_high: float
+) -> NDArray[np.float32]:
     """Factor of every pixel, float32 of shape (H, W), up to a constant."""
     log = _log(luminance, limit)
     ratio = low_pass(log, cutoff)
     ratio *= gamma_low - gamma_high
     log *= gamma_high - 1
     ratio += log
-    return cv2.exp(ratio, dst=ratio)
+    return np.asarray(cv2.exp(ratio, dst=ratio), np.float32)
 
 
-def _log(luminance, limit):
+def _log(luminance: Array, limit: float) -> NDArray[np.float32]:
     """Log of luminance on a scale to 255, plus one; zero at the first pixel."""
     unit = 255 / limit
     if luminance.dtype.kind == "u":
@@ -139,14 +148,14 @@ def _log(luminance, limit):
         table -= table[luminance[0, 0]]
         table = table.astype(np.float32)
         if luminance.dtype == np.uint8:
-            return cv2.LUT(luminance, table)
+            return np.asarray(cv2.LUT(luminance, table), np.float32)
         return np.take(table, luminance)
     log = np.log1p(luminance * np.float32(unit))
     log -= log[0, 0]
     return log
 
 
-def low_pass(image, cutoff):
+def low_pass(image: NDArray[np.float32], cutoff: float) -> NDArray[np.float32]:
     """Gaussian low-pass of an image that is continued by reflection.
 
     Parameters
@@ -177,7 +186,7 @@ def low_pass(image, cutoff):
 
 
 @lru_cache(maxsize=64)
-def _gaussian(size, deviation):
+def _gaussian(size: int, deviation: float) -> NDArray[np.float32]:
     """Transfer function along an axis, to where it ends; cached, so read-only."""
     n_coefficients = min(size, ceil(_REACH * deviation * 2 * size) + 1)
     frequency = np.arange(n_coefficients) / (2 * size)
@@ -186,7 +195,9 @@ def _gaussian(size, deviation):
     return values
 
 
-def keep_mean(luminance, ratio, limit):
+def keep_mean(
+    luminance: Array, ratio: NDArray[np.float32], limit: float | None
+) -> None:
     """Scale the ratio in place so that luminance times ratio keeps its mean.
 
     What is cut off at the limit (if there is one) is made up for by the rest: the
@@ -208,7 +219,7 @@ def keep_mean(luminance, ratio, limit):
     ratio *= scale
 
 
-def _multiply(image, ratio, limit):
+def _multiply(image: Array, ratio: NDArray[np.float32], limit: float) -> Array:
     """Multiply the colour channels by the ratio; round and cut off integers."""
     channels = 1 if image.ndim == 2 else image.shape[2]
     planes = image.reshape(*image.shape[:2], channels)

@@ -1,23 +1,27 @@
 """Cutting images into stacks of tiles, and back, as a transformer."""
 
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skuad.base import ImageTransformer, validate_images
 from skuad.io import ImageSequence
 from skuad.io._images import check_image
+from skuad.preprocessing._stitching import REDUCTIONS, Reduction, stitch_maps
 from skuad.preprocessing._tiling import (
     PAD_MODES,
-    REDUCTIONS,
+    PadMode,
+    Size,
     extract_tile,
     iter_tile_coords,
-    stitch_maps,
 )
 from skuad.utils._param_validation import Interval, StrOptions
+from skuad.utils._typing import Array, ImagesLike, TargetsLike
 
 
 class TileStack:
@@ -55,7 +59,12 @@ class TileStack:
     (48, 64)
     """
 
-    def __init__(self, tiles, coords, image_shape):
+    def __init__(
+        self,
+        tiles: Array,
+        coords: Sequence[tuple[int, int]],
+        image_shape: tuple[int, int],
+    ):
         if len(tiles) != len(coords):
             raise ValueError(f"There are {len(coords)} coords, but {len(tiles)} tiles.")
         self.tiles = tiles
@@ -63,34 +72,36 @@ class TileStack:
         self.image_shape = image_shape
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the array of tiles."""
         return self.tiles.shape
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of dimensions of the array of tiles."""
         return self.tiles.ndim
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         """Dtype of the tiles."""
         return self.tiles.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tiles)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         return self.tiles[key]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> Array:
         return np.array(self.tiles, dtype=dtype, copy=copy)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         h, w = self.image_shape
         return f"TileStack({len(self)} tiles of an image of {h} x {w} pixels)"
 
-    def with_tiles(self, tiles):
+    def with_tiles(self, tiles: ArrayLike) -> "TileStack":
         """Return a stack of other tiles, such as anomaly maps, at the same places.
 
         Parameters
@@ -104,7 +115,7 @@ class TileStack:
         """
         return TileStack(np.asarray(tiles), self.coords, self.image_shape)
 
-    def stitch(self, reduce="blend"):
+    def stitch(self, reduce: Reduction = "blend") -> Array:
         """Put the tiles together, see `stitch_maps`.
 
         Parameters
@@ -171,18 +182,24 @@ class Tiler(ImageTransformer):
     True
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "tile": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left"), None],
         "pad_mode": [StrOptions(set(PAD_MODES))],
     }
 
-    def __init__(self, tile=512, *, stride=None, pad_mode="reflect"):
+    def __init__(
+        self,
+        tile: int = 512,
+        *,
+        stride: int | None = None,
+        pad_mode: PadMode = "reflect",
+    ):
         self.tile = tile
         self.stride = stride
         self.pad_mode = pad_mode
 
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "Tiler":
         """Check the parameters and note what the images are like.
 
         Parameters
@@ -197,10 +214,11 @@ class Tiler(ImageTransformer):
         self : Tiler
         """
         super().fit(X, y)
-        iter_tile_coords(1, 1, **self._grid())  # is the stride too large?
+        tile, stride = self._grid()
+        iter_tile_coords(1, 1, tile=tile, stride=stride)  # is the stride too large?
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> list[TileStack] | ImageSequence | Array:
         """Cut every image into a stack of tiles.
 
         Parameters
@@ -221,8 +239,13 @@ class Tiler(ImageTransformer):
         images = validate_images(self, X, reset=False)
         if images.is_rows:
             return np.stack([self._cut_row(image) for image in images])
+        tile, stride = self._grid()
         cut = partial(
-            _cut, **self._grid(), pad_mode=self.pad_mode, n_channels=images.n_channels
+            _cut,
+            tile=tile,
+            stride=stride,
+            pad_mode=self.pad_mode,
+            n_channels=images.n_channels,
         )
         if images.kind == "lazy":
             return images.data.then(cut)
@@ -234,7 +257,12 @@ class Tiler(ImageTransformer):
                 raise ValueError(f"{images.describe(index)}: {error}") from error
         return stacks
 
-    def inverse_transform(self, X, *, reduce="blend"):
+    def inverse_transform(
+        self,
+        X: Sequence[TileStack] | ImageSequence | Array,
+        *,
+        reduce: Reduction = "blend",
+    ) -> list[Array] | ImageSequence | Array:
         """Stitch stacks of tiles, or of maps of tiles, to whole images.
 
         Parameters
@@ -266,22 +294,24 @@ class Tiler(ImageTransformer):
             raise ValueError("Expected several stacks, but got one: wrap it, [stack].")
         return self._stitch_rows(X, reduce)
 
-    def _grid(self):
-        stride = self.tile if self.stride is None else self.stride
-        return {"tile": self.tile, "stride": stride}
+    def _grid(self) -> tuple[int, int]:
+        return self.tile, self.tile if self.stride is None else self.stride
 
-    def _row_grid(self):
-        return {name: (1, size) for name, size in self._grid().items()}
+    def _row_grid(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        tile, stride = self._grid()
+        return (1, tile), (1, stride)
 
-    def _cut_row(self, image):
-        stack = _cut(image[:, :, 0], **self._row_grid(), pad_mode=self.pad_mode)
+    def _cut_row(self, image: Array) -> Array:
+        tile, stride = self._row_grid()
+        stack = _cut(image[:, :, 0], tile=tile, stride=stride, pad_mode=self.pad_mode)
         return stack.tiles.ravel()
 
-    def _stitch_rows(self, X, reduce):
+    def _stitch_rows(self, X: Any, reduce: Reduction) -> Array:
         check_is_fitted(self, "n_features_in_")
         X = check_array(X, dtype=[np.float64, np.float32])
         shape = (1, self.n_features_in_)
-        coords = list(iter_tile_coords(*shape, **self._row_grid()))
+        tile, stride = self._row_grid()
+        coords = list(iter_tile_coords(*shape, tile=tile, stride=stride))
         if X.shape[1] != len(coords) * self.tile:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but line scans of {shape[1]} pixels have "
@@ -291,17 +321,24 @@ class Tiler(ImageTransformer):
         return np.stack([TileStack(t, coords, shape).stitch(reduce)[0] for t in tiles])
 
 
-def _cut(image, *, tile, stride, pad_mode, n_channels=None):
+def _cut(
+    image: ArrayLike,
+    *,
+    tile: Size,
+    stride: Size,
+    pad_mode: PadMode,
+    n_channels: int | None = None,
+) -> TileStack:
     image = np.asarray(image)
-    shape = check_image(image, n_channels=n_channels).shape[:2]
-    coords = list(iter_tile_coords(*shape, tile=tile, stride=stride))
+    h, w = check_image(image, n_channels=n_channels).shape[:2]
+    coords = list(iter_tile_coords(h, w, tile=tile, stride=stride))
     tiles = [
         extract_tile(image, *corner, tile=tile, pad_mode=pad_mode) for corner in coords
     ]
-    return TileStack(np.stack(tiles), coords, shape)
+    return TileStack(np.stack(tiles), coords, (h, w))
 
 
-def _stitch(stack, *, reduce):
+def _stitch(stack: TileStack, *, reduce: Reduction) -> Array:
     if not isinstance(stack, TileStack):
         raise ValueError(
             "Expected TileStacks, as transform gives them, got "

@@ -1,11 +1,14 @@
 """White balance as transformers."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Tags
 
 from skuad.base import ImageTransformer
+from skuad.io._images import Images
 from skuad.preprocessing._gains import (
     apply_channel_gains,
     channel_sums,
@@ -16,6 +19,7 @@ from skuad.preprocessing._gains import (
 )
 from skuad.preprocessing._pixels import check_pixels, full_scale
 from skuad.utils._param_validation import Interval, StrOptions
+from skuad.utils._typing import Array
 
 _PERCENTILE = [Interval(Real, 0, 100, closed="right")]
 _DATA_RANGE = [Interval(Integral, 1, 65535, closed="both"), None]
@@ -62,16 +66,18 @@ class GrayWorld(ImageTransformer):
     array([90, 90, 90], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "exclude_saturated": ["boolean"],
         "data_range": _DATA_RANGE,
     }
 
-    def __init__(self, *, exclude_saturated=False, data_range=None):
+    def __init__(
+        self, *, exclude_saturated: bool = False, data_range: int | None = None
+    ):
         self.exclude_saturated = exclude_saturated
         self.data_range = data_range
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         return gray_world_white_balance(
             image,
             exclude_saturated=self.exclude_saturated,
@@ -118,16 +124,16 @@ class MaxRGB(ImageTransformer):
     array([120, 120, 120], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "percentile": _PERCENTILE,
         "data_range": _DATA_RANGE,
     }
 
-    def __init__(self, *, percentile=99.5, data_range=None):
+    def __init__(self, *, percentile: float = 99.5, data_range: int | None = None):
         self.percentile = percentile
         self.data_range = data_range
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         return max_rgb_white_balance(
             image, percentile=self.percentile, data_range=self.data_range
         )
@@ -187,7 +193,7 @@ class WhiteBalance(ImageTransformer):
     array([135,  90,  68], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "method": [StrOptions({"gray_world", "max_rgb", "reference"})],
         "percentile": _PERCENTILE,
         "exclude_saturated": ["boolean"],
@@ -196,25 +202,25 @@ class WhiteBalance(ImageTransformer):
 
     def __init__(
         self,
-        method="gray_world",
+        method: Literal["gray_world", "max_rgb", "reference"] = "gray_world",
         *,
-        percentile=99.5,
-        exclude_saturated=False,
-        data_range=None,
+        percentile: float = 99.5,
+        exclude_saturated: bool = False,
+        data_range: int | None = None,
     ):
         self.method = method
         self.percentile = percentile
         self.exclude_saturated = exclude_saturated
         self.data_range = data_range
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = self.method == "reference"
         return tags
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> None:
         if self.n_channels_in_ == 1:
-            self.gains_ = np.ones(1)
+            self.gains_: NDArray[np.float64] = np.ones(1)
             return
         total, n_pixels = np.zeros(3), 0
         for image in images:
@@ -229,7 +235,7 @@ class WhiteBalance(ImageTransformer):
             n_pixels += n
         self.gains_ = gray_world_gains(total / n_pixels)
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         if is_gray(image):
             return image
         if self.method == "gray_world":
