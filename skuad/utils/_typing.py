@@ -15,10 +15,14 @@ Array: TypeAlias = NDArray[Any]
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 #: An array of integers of any width.
 IntArray: TypeAlias = NDArray[np.integer[Any]]
+#: Row numbers.
+IndexArray: TypeAlias = NDArray[np.intp]
+#: What draws random numbers, as scikit-learn takes it.
+RandomStateLike: TypeAlias = int | np.random.RandomState | None
 #: A path or an array of shape (H, W) or (H, W, C).
 ImageLike: TypeAlias = StrPath | Array
 #: Row numbers of a training side and a test side.
-Fold: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
+Fold: TypeAlias = tuple[IndexArray, IndexArray]
 #: Images: paths and arrays in a sequence, or one array of shape (n, H, W[, C]).
 ImagesLike: TypeAlias = Sequence[ImageLike] | Array
 #: Masks in a sequence, or one array of shape (n, H, W); None is a good image and -1 an
