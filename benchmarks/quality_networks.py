@@ -10,6 +10,9 @@ images at the same size (256 x 256), raw scores, maps at the image's own size:
   probability 0, 25 % are held out; 100 of the others, drawn anew for each seed, train.
   Cells of probability 1 are the defective ones.
 
+- planted: the planted defects of ``quality_detectors.py``, three textures a seed, whose
+  figures are averaged.
+
 What chose the defaults of `PatchKNN` (scaling and pooling) are the planted defects of
 ``quality_detectors.py`` and elpv poly (``--pools``); hazelnut and elpv mono chose
 nothing.
@@ -18,6 +21,7 @@ nothing.
     python -m benchmarks.quality_networks hazelnut --root HAZELNUT
     python -m benchmarks.quality_networks elpv-mono
     python -m benchmarks.quality_networks elpv-poly --pools
+    python -m benchmarks.quality_networks planted --pools --seeds 3
 """
 
 import argparse
@@ -31,6 +35,7 @@ import torch
 from scipy.stats import t as student
 from sklearn.model_selection import ShuffleSplit
 
+from benchmarks.quality_detectors import planted
 from skuad.base import detect
 from skuad.datasets import load_elpv, load_mvtec_ad
 from skuad.detectors import PatchKNN
@@ -75,7 +80,10 @@ class Anomalib:
     def batches(self, paths, batch_size=8):
         """Yield normalised batches and the images' own sizes."""
         for start in range(0, len(paths), batch_size):
-            images = [read_image(path) for path in paths[start : start + batch_size]]
+            images = [
+                image if isinstance(image, np.ndarray) else read_image(image)
+                for image in paths[start : start + batch_size]
+            ]
             tensors = [
                 torch.nn.functional.interpolate(
                     torch.from_numpy(image).permute(2, 0, 1)[None],
@@ -184,6 +192,18 @@ def elpv(kind, seed):
     return list(images[train]), list(images[np.r_[good[test], bad]]), labels, None
 
 
+def splits(data, root, seed):
+    """Return the data sets that are averaged, as `hazelnut` and `elpv` give them."""
+    if data == "hazelnut":
+        return [hazelnut(root, seed)]
+    if data == "planted":
+        return [
+            (train, test, np.where([mask.any() for mask in masks], -1, 1), masks)
+            for train, test, masks in planted(seed)
+        ]
+    return [elpv(data.removeprefix("elpv-"), seed)]
+
+
 def evaluate(method, train, test, labels, masks):
     """Metrics and times of one method, by name."""
     start = time.process_time()
@@ -236,7 +256,9 @@ def table(results, reference):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", choices=["hazelnut", "elpv-mono", "elpv-poly"])
+    parser.add_argument(
+        "data", choices=["hazelnut", "elpv-mono", "elpv-poly", "planted"]
+    )
     parser.add_argument("--root", help="of hazelnut: the category's folder")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument(
@@ -251,17 +273,17 @@ def main():
     methods = {k: v for k, v in methods.items() if k in (options.method or methods)}
     results = {name: {} for name in methods}
     for seed in range(options.seeds):
-        if options.data == "hazelnut":
-            split = hazelnut(options.root, seed)
-        else:
-            split = elpv(options.data.removeprefix("elpv-"), seed)
+        found = splits(options.data, options.root, seed)
         for name, make in methods.items():
-            for metric, value in evaluate(make(seed), *split).items():
-                results[name].setdefault(metric, []).append(value)
+            values = [evaluate(make(seed), *split) for split in found]
+            for metric in values[0]:
+                mean = np.mean([value[metric] for value in values])
+                results[name].setdefault(metric, []).append(mean)
             print(seed, name, {k: round(v[-1], 4) for k, v in results[name].items()})
-    n_train, n_bad = len(split[0]), int(np.sum(split[2] == -1))
+    n_train, n_test = (sum(len(split[part]) for split in found) for part in (0, 1))
+    n_bad = sum(int(np.sum(split[2] == -1)) for split in found)
     print(
-        f"\n{options.data}: {n_train} training images, {len(split[1]) - n_bad} good and "
+        f"\n{options.data}: {n_train} training images, {n_test - n_bad} good and "
         f"{n_bad} defective test images, {options.seeds} seeds\n"
     )
     print(table(results, next(iter(results))))
