@@ -1,16 +1,19 @@
 """Approximate nearest neighbours by an inverted file of faiss, an optional package."""
 
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.neighbors._ranking import direct_squared
+from skuad.utils._typing import FloatArray, IndexArray
 
 _ROWS_PER_LIST = 39  # fewer training rows per list make faiss warn
 _N_PROBE = 16  # lists that are searched for a query
 
 
-def import_faiss():
+def import_faiss() -> ModuleType:
     """Import faiss, or say how to install it.
 
     Raises
@@ -27,7 +30,7 @@ def import_faiss():
         ) from error
 
 
-def build_index(bank):
+def build_index(bank: FloatArray) -> NDArray[np.uint8]:
     """Return an inverted-file index of the bank, as bytes.
 
     Parameters
@@ -50,7 +53,8 @@ def build_index(bank):
         index = faiss.IndexIVFFlat(quantizer, rows.shape[1], n_lists)
         index.train(rows)
     index.add(rows)
-    return faiss.serialize_index(index)
+    stored: NDArray[np.uint8] = faiss.serialize_index(index)
+    return stored
 
 
 class InvertedFile:
@@ -64,11 +68,16 @@ class InvertedFile:
         What `build_index` returned for the bank.
     """
 
-    def __init__(self, bank, index):
+    def __init__(self, bank: FloatArray, index: NDArray[np.uint8]):
         self.bank = bank
         self.index = import_faiss().deserialize_index(index)
 
-    def search(self, queries, n_neighbors=1, mask=None):
+    def search(
+        self,
+        queries: FloatArray,
+        n_neighbors: int = 1,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> tuple[FloatArray, IndexArray]:
         """Return distances and bank rows of (most of) the nearest neighbours.
 
         The rows that are found are those of the lists nearest to the query; their
@@ -89,11 +98,12 @@ class InvertedFile:
         distances = np.sqrt(np.take_along_axis(squared, order, axis=1))
         return distances, np.take_along_axis(rows, order, axis=1)
 
-    def _find(self, queries, n_neighbors):
+    def _find(self, queries: NDArray[np.float32], n_neighbors: int) -> IndexArray:
         """Return bank rows, searching more lists where too few rows were found."""
         faiss = import_faiss()
         if not isinstance(self.index, faiss.IndexIVF):
-            return self.index.search(queries, n_neighbors)[1]
+            found: IndexArray = self.index.search(queries, n_neighbors)[1]
+            return found
         n_probe = _N_PROBE
         rows = np.full((len(queries), n_neighbors), -1)
         while (missing := (rows < 0).any(axis=1)).any():

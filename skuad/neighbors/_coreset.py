@@ -1,17 +1,25 @@
 """Selection of a coreset: exact greedy k-center, or rows drawn at random."""
 
 import numbers
+from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_array, check_random_state
 
 from skuad.neighbors._rows import coarse_center, first_equal_row
+from skuad.utils._typing import Array, FloatArray, IndexArray, RandomStateLike
+
+Rows: TypeAlias = IndexArray | list[int]
 
 _BLOCK = 2048  # rows whose distances are updated in one product
 _MIN_POOL, _MAX_POOL = 64, 2048  # farthest rows among which a batch is picked
 
 
-def k_center_greedy(X, n_centers, *, random_state=None):
+def k_center_greedy(
+    X: ArrayLike, n_centers: int, *, random_state: RandomStateLike = None
+) -> IndexArray:
     """Select rows by farthest-first traversal (greedy k-center).
 
     Starting from a random row, the row farthest from all rows selected so far is
@@ -73,25 +81,29 @@ def k_center_greedy(X, n_centers, *, random_state=None):
     >>> sorted(k_center_greedy(X, 2, random_state=0).tolist())
     [0, 3]
     """
-    X, n_centers = _check_selection(X, n_centers)
-    start = check_random_state(random_state).randint(len(X))
-    X = _centered(X)
-    first = first_equal_row(X)
-    distinct = np.flatnonzero(first == np.arange(len(X)))
+    rows, n_centers = _check_selection(X, n_centers)
+    n_rows = len(rows)
+    start = check_random_state(random_state).randint(n_rows)
+    rows = _centered(rows)
+    first = first_equal_row(rows)
+    distinct = np.flatnonzero(first == np.arange(n_rows))
     n_distinct = min(n_centers, len(distinct))
-    rows = X if len(distinct) == len(X) else X[distinct]
+    if len(distinct) < n_rows:
+        rows = rows[distinct]
     seed = int(np.searchsorted(distinct, first[start]))
     indices = distinct[_traverse(rows, n_distinct, seed)]
     indices[0] = start
     if n_distinct < n_centers:
-        left = np.ones(len(X), dtype=bool)
+        left = np.ones(n_rows, dtype=bool)
         left[indices] = False
         rest = np.flatnonzero(left)[: n_centers - n_distinct]
         indices = np.concatenate([indices, rest])
     return indices
 
 
-def random_coreset(X, n_centers, *, random_state=None):
+def random_coreset(
+    X: ArrayLike, n_centers: int, *, random_state: RandomStateLike = None
+) -> IndexArray:
     """Select rows at random, without replacement.
 
     A random coreset has a better mean distance to the rest of the rows than a greedy
@@ -130,24 +142,24 @@ def random_coreset(X, n_centers, *, random_state=None):
     >>> random_coreset(np.zeros((5, 2)), 3, random_state=0)
     array([2, 0, 1])
     """
-    X, n_centers = _check_selection(X, n_centers)
-    order = check_random_state(random_state).permutation(len(X))
+    rows, n_centers = _check_selection(X, n_centers)
+    order: Array = check_random_state(random_state).permutation(len(rows))
     return order[:n_centers].astype(np.intp, copy=False)
 
 
-def _check_selection(X, n_centers):
+def _check_selection(X: ArrayLike, n_centers: int) -> tuple[FloatArray, int]:
     """Return X as a 2-D float array and n_centers as an int."""
-    X = check_array(X, dtype=[np.float64, np.float32])
+    rows: FloatArray = check_array(X, dtype=[np.float64, np.float32])
     if not isinstance(n_centers, numbers.Integral) or isinstance(n_centers, bool):
         raise TypeError(f"n_centers must be an integer, got {n_centers!r}.")
-    if not 1 <= n_centers <= len(X):
+    if not 1 <= n_centers <= len(rows):
         raise ValueError(
-            f"n_centers={n_centers} must be between 1 and the number of rows, {len(X)}."
+            f"n_centers={n_centers} must be between 1 and the number of rows, {len(rows)}."
         )
-    return X, int(n_centers)
+    return rows, int(n_centers)
 
 
-def _centered(X):
+def _centered(X: FloatArray) -> FloatArray:
     """Return a copy of the rows around a coarse centre, scaled if squares overflow."""
     largest = max(float(X.max()), -float(X.min()))
     if largest > 0 and not 2.0**-40 < largest < 2.0**40:
@@ -160,7 +172,7 @@ def _centered(X):
 class _Cover:
     """Squared distances from all rows to their nearest center, updated in batches."""
 
-    def __init__(self, rows, dtype):
+    def __init__(self, rows: FloatArray, dtype: DTypeLike):
         n_rows, n_features = rows.shape
         self.factors = np.ones((n_rows, n_features + 1), dtype=dtype)
         self.factors[:, :-1] = rows
@@ -168,7 +180,7 @@ class _Cover:
         self.norms = np.einsum("ij,ij->i", rows, rows)
         self.squared = np.full(n_rows, np.inf, dtype=dtype)
 
-    def is_drowned(self):
+    def is_drowned(self) -> bool:
         """Tell whether the radius is no longer far above the rounding of distances.
 
         A product of d terms is off by about sqrt(d) roundings of the norm.
@@ -178,20 +190,20 @@ class _Cover:
         norm = self.norms.max(where=self.squared > -np.inf, initial=0.0)
         return self.squared.max() <= 16 * noise * norm
 
-    def center_factors(self, centers):
+    def center_factors(self, centers: Rows) -> FloatArray:
         """Return ``[-2 c, |c|^2]``: times ``[x, 1]`` it is ``|c - x|^2 - |x|^2``."""
         factors = self.factors[centers]
         factors[:, :-1] *= -2
         factors[:, -1] = self.norms[centers]
         return factors
 
-    def between(self, rows):
+    def between(self, rows: Rows) -> FloatArray:
         """Return the squared distances among some rows."""
         squared = self.center_factors(rows) @ self.factors[rows].T
         squared += self.norms[rows]
         return squared
 
-    def add(self, centers):
+    def add(self, centers: Rows) -> None:
         """Add centers: they are no longer candidates, and other rows come closer."""
         factors = self.center_factors(centers)
         buffer = np.empty(len(centers) * _BLOCK, dtype=factors.dtype)
@@ -206,7 +218,7 @@ class _Cover:
             np.minimum(self.squared[part], nearest, out=self.squared[part])
         self.squared[centers] = -np.inf
 
-    def farthest(self, size):
+    def farthest(self, size: int) -> IndexArray:
         """Return up to `size` farthest candidates in ascending order.
 
         Of tied ones the lowest are taken.
@@ -223,16 +235,16 @@ class _Cover:
 class _DirectCover(_Cover):
     """A cover that subtracts rows before it squares: slow, without cancellation."""
 
-    def is_drowned(self):
+    def is_drowned(self) -> bool:
         """Tell that there is nothing more exact."""
         return False
 
-    def between(self, rows):
+    def between(self, rows: Rows) -> FloatArray:
         """Return the squared distances among some rows."""
         points = self.factors[rows]
         return np.stack([_squared_distances(points, point) for point in points])
 
-    def add(self, centers):
+    def add(self, centers: Rows) -> None:
         """Add centers: they are no longer candidates, and other rows come closer."""
         for start in range(0, len(self.factors), _BLOCK):
             squared = self.squared[start : start + _BLOCK]
@@ -243,19 +255,19 @@ class _DirectCover(_Cover):
         self.squared[centers] = -np.inf
 
 
-def _squared_distances(rows, point):
+def _squared_distances(rows: FloatArray, point: FloatArray) -> FloatArray:
     difference = rows - point
     return np.einsum("ij,ij->i", difference, difference)
 
 
-def _covers(rows):
+def _covers(rows: FloatArray) -> Iterator[_Cover]:
     """Yield ever more exact, and slower, ways to measure how rows are covered."""
     yield _Cover(rows, np.float32)
     yield _Cover(rows, np.float64)
     yield _DirectCover(rows, np.float64)
 
 
-def _traverse(rows, n_centers, start):
+def _traverse(rows: FloatArray, n_centers: int, start: int) -> IndexArray:
     """Return the farthest-first traversal of distinct rows from a start."""
     covers = _covers(rows)
     cover = next(covers)
@@ -277,7 +289,7 @@ def _traverse(rows, n_centers, start):
     return np.array(chosen, dtype=np.intp)
 
 
-def _pick(cover, pool, most):
+def _pick(cover: _Cover, pool: IndexArray, most: int) -> list[int]:
     """Return positions in the pool of the next centers, in order.
 
     There are at least one and at most `most`.
@@ -291,7 +303,7 @@ def _pick(cover, pool, most):
     limit = squared.min()
     last_tied = np.flatnonzero(squared == limit)[-1]
     between = cover.between(pool)
-    picked = []
+    picked: list[int] = []
     while len(picked) < most:
         best = int(squared.argmax())
         if squared[best] < limit or (squared[best] == limit and best > last_tied):

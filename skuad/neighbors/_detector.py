@@ -1,8 +1,10 @@
 """An outlier detector for rows: a coreset of the training rows, and search in it."""
 
 from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -11,6 +13,9 @@ from skuad.neighbors._coreset import k_center_greedy, random_coreset
 from skuad.neighbors._exact import PreparedBank, check_mask
 from skuad.neighbors._memory import require_memory
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
+from skuad.utils._typing import FloatArray, IndexArray, RandomStateLike
+
+Coreset: TypeAlias = Literal["greedy", "random"] | None
 
 
 class NearestNeighborDetector(OutlierMixin, BaseEstimator):
@@ -86,7 +91,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
     array([ 1, -1])
     """
 
-    _parameter_constraints = {  # noqa: RUF012
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "coreset": [StrOptions({"greedy", "random"}), None],
         "coreset_ratio": [Interval(Real, 0, 1, closed="right")],
@@ -97,13 +102,13 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_neighbors=1,
+        n_neighbors: int = 1,
         *,
-        coreset="greedy",
-        coreset_ratio=0.1,
-        algorithm="exact",
-        contamination=0.01,
-        random_state=None,
+        coreset: Coreset = "greedy",
+        coreset_ratio: float = 0.1,
+        algorithm: Literal["exact", "faiss"] = "exact",
+        contamination: float | None = 0.01,
+        random_state: RandomStateLike = None,
     ):
         self.n_neighbors = n_neighbors
         self.coreset = coreset
@@ -113,7 +118,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> "NearestNeighborDetector":
         """Select the memory bank and set the threshold.
 
         Parameters
@@ -140,26 +145,34 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         """
         if self.algorithm == "faiss":
             import_faiss()
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        if len(X) < self.n_neighbors:
+        rows: FloatArray = validate_data(self, X, dtype=[np.float64, np.float32])
+        if len(rows) < self.n_neighbors:
             raise ValueError(
                 f"n_neighbors={self.n_neighbors} needs as many training rows, got "
-                f"n_samples = {len(X)}."
+                f"n_samples = {len(rows)}."
             )
-        n_bank = bank_size(len(X), self.coreset, self.coreset_ratio, self.n_neighbors)
-        _require_memory(X, n_bank, self.coreset)
-        self.bank_indices_ = _select(X, n_bank, self.coreset, self.random_state)
-        self.bank_ = np.ascontiguousarray(X[self.bank_indices_])
+        n_bank = bank_size(
+            len(rows), self.coreset, self.coreset_ratio, self.n_neighbors
+        )
+        _require_memory(rows, n_bank, self.coreset)
+        self.bank_indices_ = _select(rows, n_bank, self.coreset, self.random_state)
+        self.bank_ = np.ascontiguousarray(rows[self.bank_indices_])
         if self.algorithm == "faiss":
             self.faiss_index_ = build_index(self.bank_)
         self._searcher = self._make_searcher()
         self.offset_ = 0.0
         if self.contamination is not None:
-            scores = -self._searcher.search(X, self.n_neighbors)[0].mean(axis=1)
+            scores = -self._searcher.search(rows, self.n_neighbors)[0].mean(axis=1)
             self.offset_ = float(np.percentile(scores, 100 * self.contamination))
         return self
 
-    def kneighbors(self, X, n_neighbors=None, *, mask=None):
+    def kneighbors(
+        self,
+        X: ArrayLike,
+        n_neighbors: int | None = None,
+        *,
+        mask: ArrayLike | None = None,
+    ) -> tuple[FloatArray, IndexArray]:
         """Find the nearest bank rows.
 
         Parameters
@@ -186,11 +199,17 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
             number of allowed bank rows.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self.bank_.dtype, order="C", reset=False)
+        queries: FloatArray = validate_data(
+            self, X, dtype=self.bank_.dtype, order="C", reset=False
+        )
         n_neighbors = self.n_neighbors if n_neighbors is None else n_neighbors
-        return self._searcher.search(X, n_neighbors, check_mask(mask, len(self.bank_)))
+        return self._searcher.search(
+            queries, n_neighbors, check_mask(mask, len(self.bank_))
+        )
 
-    def score_samples(self, X, *, mask=None):
+    def score_samples(
+        self, X: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> FloatArray:
         """Return minus the mean distance to the nearest bank rows.
 
         Parameters
@@ -207,7 +226,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         """
         return -self.kneighbors(X, mask=mask)[0].mean(axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: ArrayLike) -> FloatArray:
         """Return the score relative to the threshold.
 
         Parameters
@@ -222,7 +241,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> IndexArray:
         """Tell normal rows from anomalous ones.
 
         Parameters
@@ -237,31 +256,35 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _make_searcher(self):
+    def _make_searcher(self) -> PreparedBank | InvertedFile:
         """Build what searches `bank_` from the stored arrays."""
         if self.algorithm == "faiss":
             return InvertedFile(self.bank_, self.faiss_index_)
         return PreparedBank(self.bank_)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("_searcher", None)
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if hasattr(self, "bank_"):
             self._searcher = self._make_searcher()
 
 
-def bank_size(n_samples, coreset, coreset_ratio, n_neighbors):
+def bank_size(
+    n_samples: int, coreset: Coreset, coreset_ratio: float, n_neighbors: int
+) -> int:
     """Return how many of the training rows go into the bank."""
     if coreset is None:
         return n_samples
     return min(n_samples, max(n_neighbors, round(coreset_ratio * n_samples)))
 
 
-def _select(X, n_bank, coreset, random_state):
+def _select(
+    X: FloatArray, n_bank: int, coreset: Coreset, random_state: RandomStateLike
+) -> IndexArray:
     """Return the indices of the rows of the bank."""
     if coreset == "greedy":
         return k_center_greedy(X, n_bank, random_state=random_state)
@@ -270,7 +293,7 @@ def _select(X, n_bank, coreset, random_state):
     return np.arange(len(X))
 
 
-def _require_memory(X, n_bank, coreset):
+def _require_memory(X: FloatArray, n_bank: int, coreset: Coreset) -> None:
     """Raise MemoryError if selecting and preparing the bank takes too much memory."""
     row = X.shape[1] * X.dtype.itemsize
     n_bytes = 2 * n_bank * row  # the bank, and centred

@@ -6,7 +6,10 @@ again, and every row within the bound is measured directly. The answer is theref
 that of the direct formula over the whole bank, whatever block a query falls in.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from skuad.neighbors._products import (
@@ -22,9 +25,20 @@ from skuad.neighbors._products import (
 )
 from skuad.neighbors._ranking import MAX_PAIRS, Pairs, Ranker, argsort_small, nonzero
 from skuad.neighbors._rows import coarse_center, first_equal_row
+from skuad.utils._typing import FloatArray, IndexArray
 
 _QUERY_BLOCK = 512  # queries in one product
 _QUERY_SPAN = 8192  # queries that are ranked together; a multiple of _QUERY_BLOCK
+
+
+class _EqualRows(NamedTuple):
+    """Row numbers of equal rows, side by side.
+
+    Those of unique row u are ``members[bounds[u]:bounds[u + 1]]``.
+    """
+
+    members: IndexArray
+    bounds: IndexArray
 
 
 class PreparedBank:
@@ -41,23 +55,25 @@ class PreparedBank:
         If the squares of the values overflow the dtype.
     """
 
-    def __init__(self, bank):
+    def __init__(self, bank: FloatArray):
         self.bank = bank
         self.center = coarse_center(bank)
         first = first_equal_row(bank)
         self.rows = np.flatnonzero(first == np.arange(len(bank)))
-        # Row numbers of equal rows, side by side: those of unique row u are
-        # members[bounds[u]:bounds[u + 1]]. None where all rows are distinct.
-        self.members = self.bounds = None
+        self.equal: _EqualRows | None = None  # None where all rows are distinct
         if len(self.rows) < len(bank):
             unique = np.searchsorted(self.rows, first)
-            self.members = np.argsort(unique, kind="stable")
-            self.bounds = np.searchsorted(
-                unique[self.members], np.arange(len(self.rows) + 1)
-            )
+            members = np.argsort(unique, kind="stable")
+            bounds = np.searchsorted(unique[members], np.arange(len(self.rows) + 1))
+            self.equal = _EqualRows(members, bounds)
         self.factors = bank_factors(bank, self.rows, self.center)
 
-    def search(self, queries, n_neighbors=1, mask=None):
+    def search(
+        self,
+        queries: FloatArray,
+        n_neighbors: int = 1,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> tuple[FloatArray, IndexArray]:
         """Return distances and bank rows of the nearest neighbours.
 
         Parameters
@@ -90,16 +106,22 @@ class PreparedBank:
             squared, unique = _search_span(
                 self, view, queries[span], min(n_neighbors, view.n_allowed)
             )
-            if self.members is None:
+            if view.equal is None:
                 distances[span], indices[span] = squared, unique
             else:
                 distances[span], indices[span] = _expand_equal_rows(
-                    squared, unique, view.members, view.bounds, n_neighbors
+                    squared, unique, view.equal, n_neighbors
                 )
         return np.sqrt(distances, out=distances), indices
 
 
-def nearest_neighbors(queries, bank, n_neighbors=1, *, mask=None):
+def nearest_neighbors(
+    queries: ArrayLike,
+    bank: ArrayLike,
+    n_neighbors: int = 1,
+    *,
+    mask: ArrayLike | None = None,
+) -> tuple[FloatArray, IndexArray]:
     """Find the nearest rows of a bank, exactly.
 
     Squared distances come from a blocked matrix product on the centred bank. Every
@@ -154,21 +176,21 @@ def nearest_neighbors(queries, bank, n_neighbors=1, *, mask=None):
     array([[0, 2]])
     """
     floats = [np.float64, np.float32]
-    bank = check_array(bank, dtype=floats, input_name="bank")
-    queries = check_array(
+    rows = check_array(bank, dtype=floats, input_name="bank")
+    asked = check_array(
         queries, dtype=floats, ensure_min_samples=0, input_name="queries"
     )
-    if queries.shape[1] != bank.shape[1]:
+    if asked.shape[1] != rows.shape[1]:
         raise ValueError(
-            f"queries have {queries.shape[1]} features, the bank has {bank.shape[1]}."
+            f"queries have {asked.shape[1]} features, the bank has {rows.shape[1]}."
         )
-    dtype = np.result_type(queries, bank)
-    prepared = PreparedBank(np.ascontiguousarray(bank, dtype=dtype))
-    queries = np.ascontiguousarray(queries, dtype=dtype)
-    return prepared.search(queries, n_neighbors, check_mask(mask, len(bank)))
+    dtype = np.result_type(asked, rows)
+    prepared = PreparedBank(np.ascontiguousarray(rows, dtype=dtype))
+    asked = np.ascontiguousarray(asked, dtype=dtype)
+    return prepared.search(asked, n_neighbors, check_mask(mask, len(rows)))
 
 
-def check_mask(mask, n_bank):
+def check_mask(mask: ArrayLike | None, n_bank: int) -> NDArray[np.bool_] | None:
     """Return a mask of bank rows as a boolean array, or None."""
     if mask is None:
         return None
@@ -184,26 +206,33 @@ def check_mask(mask, n_bank):
 class _UniqueView:
     """What a search sees of the distinct rows of a bank under a mask."""
 
-    def __init__(self, prepared, mask):
-        self.members, self.bounds = prepared.members, prepared.bounds
-        self.allowed = self.excluded = self.tie_rank = None
+    def __init__(self, prepared: PreparedBank, mask: NDArray[np.bool_] | None):
+        self.equal = prepared.equal
         self.n_allowed = len(prepared.rows)
+        self.allowed = mask
+        self.excluded: IndexArray | None = None
+        self.tie_rank: IndexArray | None = None
         if mask is None:
             return
-        self.allowed = mask
-        if self.members is not None:
-            kept = mask[self.members]
-            self.bounds = np.concatenate([[0], np.cumsum(kept)])[self.bounds]
-            self.members = self.members[kept]
-            self.allowed = np.diff(self.bounds) > 0
+        allowed = mask
+        if prepared.equal is not None:
+            members, bounds = prepared.equal
+            kept = mask[members]
+            members = members[kept]
+            bounds = np.concatenate([[0], np.cumsum(kept)])[bounds]
+            self.equal = _EqualRows(members, bounds)
+            allowed = np.diff(bounds) > 0
             # Of equally distant rows the lowest allowed one wins.
-            self.tie_rank = np.zeros(len(self.allowed), dtype=np.intp)
-            self.tie_rank[self.allowed] = self.members[self.bounds[:-1][self.allowed]]
-        self.excluded = np.flatnonzero(~self.allowed)
-        self.n_allowed = len(self.allowed) - len(self.excluded)
+            self.tie_rank = np.zeros(len(allowed), dtype=np.intp)
+            self.tie_rank[allowed] = members[bounds[:-1][allowed]]
+        self.allowed = allowed
+        self.excluded = np.flatnonzero(~allowed)
+        self.n_allowed = len(allowed) - len(self.excluded)
 
 
-def _search_span(prepared, view, queries, n_neighbors):
+def _search_span(
+    prepared: PreparedBank, view: _UniqueView, queries: FloatArray, n_neighbors: int
+) -> tuple[FloatArray, IndexArray]:
     """Return squared distances and unique rows of the neighbours of some queries."""
     n_queries, n_features = queries.shape
     group = group_size(len(prepared.rows), n_neighbors)
@@ -241,8 +270,11 @@ def _search_span(prepared, view, queries, n_neighbors):
     return squared, rows
 
 
-def _expand_equal_rows(squared, unique, members, bounds, k):
+def _expand_equal_rows(
+    squared: FloatArray, unique: IndexArray, equal: _EqualRows, k: int
+) -> tuple[FloatArray, IndexArray]:
     """Replace unique rows by the bank rows they stand for, and keep the k nearest."""
+    members, bounds = equal
     out_squared = np.empty((len(unique), k), dtype=squared.dtype)
     out_rows = np.empty((len(unique), k), dtype=np.intp)
     step = max(1, 2**19 // (k * unique.shape[1]))

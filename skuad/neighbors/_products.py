@@ -4,13 +4,17 @@ With a centre c the product of ``[-2 (b - c), |b - c|^2]`` and ``[q - c, 1]`` is
 ``|b - q|^2 - |q - c|^2``: it ranks the rows b for a query q in a single pass.
 """
 
+from typing import Any
+
 import numpy as np
+
+from skuad.utils._typing import FloatArray, IndexArray
 
 MAX_GROUP = 64  # most bank rows that share one minimum
 _BANK_BLOCK = 4096  # rows of the bank in one product; a multiple of MAX_GROUP
 
 
-def bank_factors(bank, rows, center):
+def bank_factors(bank: FloatArray, rows: IndexArray, center: FloatArray) -> FloatArray:
     """Return ``[-2 (b - c), |b - c|^2]`` of some rows of a bank.
 
     They are padded to a multiple of `MAX_GROUP` with rows far from everything.
@@ -38,7 +42,9 @@ def bank_factors(bank, rows, center):
     return factors
 
 
-def query_factors(queries, center):
+def query_factors(
+    queries: FloatArray, center: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Return ``[q - c, 1]`` and ``|q - c|^2`` of the queries.
 
     Raises
@@ -54,7 +60,9 @@ def query_factors(queries, center):
     return factors, norms
 
 
-def _check_overflow(largest, dtype, name):
+def _check_overflow(
+    largest: float, dtype: np.dtype[np.floating[Any]], name: str
+) -> None:
     if not float(largest) < float(np.finfo(dtype).max) / 64:
         raise ValueError(
             f"The squares of the values of {name} overflow {np.dtype(dtype)}: scale "
@@ -62,7 +70,7 @@ def _check_overflow(largest, dtype, name):
         )
 
 
-def group_size(n_rows, n_neighbors):
+def group_size(n_rows: int, n_neighbors: int) -> int:
     """Return how many rows share a minimum: the fewer, the more groups tell apart."""
     group = MAX_GROUP
     while group > 1 and n_rows < 16 * n_neighbors * group:
@@ -70,19 +78,25 @@ def group_size(n_rows, n_neighbors):
     return group
 
 
-def group_norms(factors, n_rows, group):
+def group_norms(factors: FloatArray, n_rows: int, group: int) -> FloatArray:
     """Return the largest squared norm of every group of rows, without the padding."""
     norms = factors[:, -1].copy()
     norms[n_rows:] = 0
     return norms.reshape(-1, group).max(axis=1)
 
 
-def product_buffer(factors, n_queries):
+def product_buffer(factors: FloatArray, n_queries: int) -> FloatArray:
     """Return memory for one block of products of bank rows with so many queries."""
     return np.empty(min(_BANK_BLOCK, len(factors)) * n_queries, dtype=factors.dtype)
 
 
-def group_minima(factors, queries, group, excluded, buffer):
+def group_minima(
+    factors: FloatArray,
+    queries: FloatArray,
+    group: int,
+    excluded: IndexArray | None,
+    buffer: FloatArray,
+) -> FloatArray:
     """Return the least product of every group of bank rows with every query.
 
     Queries run along the contiguous axis, so that the minimum over bank rows is one
@@ -122,7 +136,7 @@ def group_minima(factors, queries, group, excluded, buffer):
     return minima
 
 
-def kth_bound(values, k):
+def kth_bound(values: FloatArray, k: int) -> FloatArray:
     """Return at least the k-th smallest of every column, infinite if there are fewer.
 
     For k > 1 neighbouring groups are merged first: to sort out the k best of fewer
@@ -139,7 +153,9 @@ def kth_bound(values, k):
     return np.partition(np.ascontiguousarray(values.T), k - 1, axis=1)[:, k - 1]
 
 
-def product_errors(bank_norms, query_norms, n_features):
+def product_errors(
+    bank_norms: FloatArray, query_norms: FloatArray, n_features: int
+) -> FloatArray:
     """Return how far a product can be off, for every bank row (or group) and query.
 
     An inner product of d + 1 terms is off by at most (d + 1) u times the inner product
@@ -163,7 +179,9 @@ def product_errors(bank_norms, query_norms, n_features):
     return errors
 
 
-def direct_limits(bound, query_norms, n_features):
+def direct_limits(
+    bound: FloatArray, query_norms: FloatArray, n_features: int
+) -> FloatArray:
     """Return the largest true value of a product that a neighbour can have.
 
     Parameters

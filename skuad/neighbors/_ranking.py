@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import Array, FloatArray, IndexArray, IntArray
 
 MAX_PAIRS = 2**16  # (query, group) pairs that are ranked together
 _PRODUCT_PAIRS = 2**13  # pairs whose products are held at a time
@@ -11,28 +14,31 @@ _PRODUCT_PAIRS = 2**13  # pairs whose products are held at a time
 class Pairs(NamedTuple):
     """Groups of bank rows that may hold a neighbour of a query; sorted by group."""
 
-    groups: np.ndarray  # (n_pairs,) number of the group
-    queries: np.ndarray  # (n_pairs,) number of the query
-    limits: np.ndarray  # (n_pairs,) no neighbour has a product above this
+    groups: IndexArray  # (n_pairs,) number of the group
+    queries: IndexArray  # (n_pairs,) number of the query
+    limits: FloatArray  # (n_pairs,) no neighbour has a product above this
 
-    def take(self, which):
+    def take(self, which: Array | slice) -> "Pairs":
         """Return some of the pairs."""
-        return Pairs(*(field[which] for field in self))
+        return Pairs(self.groups[which], self.queries[which], self.limits[which])
 
 
 class Ranker(NamedTuple):
     """What ranking needs to know of a bank and of the queries."""
 
-    bank: np.ndarray  # (n_bank, n_features) as given
-    rows: np.ndarray  # (n_rows,) the distinct rows of the bank
-    groups: np.ndarray  # (n_groups, group, n_features + 1) factors of these rows
-    allowed: np.ndarray | None  # (n_rows,) rows that may be neighbours; None allows all
-    tie_rank: np.ndarray | None  # (n_rows,) order of tied rows; None is their own
-    queries: np.ndarray  # (n_queries, n_features) as given
-    query_factors: np.ndarray  # (n_queries, n_features + 1)
+    bank: FloatArray  # (n_bank, n_features) as given
+    rows: IndexArray  # (n_rows,) the distinct rows of the bank
+    groups: FloatArray  # (n_groups, group, n_features + 1) factors of these rows
+    # (n_rows,) rows that may be neighbours; None allows all
+    allowed: NDArray[np.bool_] | None
+    tie_rank: IndexArray | None  # (n_rows,) order of tied rows; None is their own
+    queries: FloatArray  # (n_queries, n_features) as given
+    query_factors: FloatArray  # (n_queries, n_features + 1)
     n_neighbors: int
 
-    def rank(self, pairs, first, stop):
+    def rank(
+        self, pairs: Pairs, first: int, stop: int
+    ) -> tuple[FloatArray, IndexArray]:
         """Return squared distances and rows of the neighbours of queries first to stop.
 
         `pairs` are all those of these queries. Too many are halved by query, which
@@ -41,11 +47,10 @@ class Ranker(NamedTuple):
         if len(pairs.groups) > MAX_PAIRS and stop - first > 1:
             middle = (first + stop) // 2
             left = pairs.queries < middle
-            halves = (
-                self.rank(pairs.take(left), first, middle),
-                self.rank(pairs.take(~left), middle, stop),
-            )
-            return tuple(map(np.concatenate, zip(*halves, strict=True)))
+            lower = self.rank(pairs.take(left), first, middle)
+            upper = self.rank(pairs.take(~left), middle, stop)
+            squared = np.concatenate([lower[0], upper[0]])
+            return squared, np.concatenate([lower[1], upper[1]])
         rows, queries = self._candidates(pairs)
         squared = direct_squared(self.bank, self.rows[rows], self.queries, queries)
         best = best_candidates(
@@ -57,7 +62,7 @@ class Ranker(NamedTuple):
         )
         return squared[best], rows[best]
 
-    def _candidates(self, pairs):
+    def _candidates(self, pairs: Pairs) -> tuple[IndexArray, IndexArray]:
         """Return (row, query) of all rows of the pairs whose product is within limits.
 
         For each query the rows come in ascending order.
@@ -69,7 +74,7 @@ class Ranker(NamedTuple):
         rows, queries = map(np.concatenate, zip(*parts, strict=True))
         return rows, queries
 
-    def _candidates_of_few(self, pairs):
+    def _candidates_of_few(self, pairs: Pairs) -> tuple[IndexArray, IndexArray]:
         group = self.groups.shape[1]
         factors = self.query_factors[pairs.queries]
         products = np.empty((len(factors), group), dtype=factors.dtype)
@@ -85,12 +90,14 @@ class Ranker(NamedTuple):
         return rows[keep], pairs.queries[pair[keep]]
 
 
-def nonzero(mask):
+def nonzero(mask: NDArray[np.bool_]) -> tuple[IndexArray, IndexArray]:
     """Return what ``mask.nonzero()`` does for two axes; faster where little is true."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 
-def direct_squared(bank, rows, queries, columns):
+def direct_squared(
+    bank: FloatArray, rows: IndexArray, queries: FloatArray, columns: IndexArray
+) -> FloatArray:
     """Return ``((bank[rows] - queries[columns]) ** 2).sum(axis=1)``.
 
     Every pair is summed on its own in the same order, whatever the other pairs are.
@@ -105,7 +112,13 @@ def direct_squared(bank, rows, queries, columns):
     return squared
 
 
-def best_candidates(squared, queries, n_queries, k, tie_rank):
+def best_candidates(
+    squared: FloatArray,
+    queries: IndexArray,
+    n_queries: int,
+    k: int,
+    tie_rank: IndexArray | None,
+) -> IndexArray:
     """Return the positions of the k nearest candidates of every query, in order.
 
     Ties go to the lowest `tie_rank`, or to the candidate that comes first.
@@ -134,13 +147,13 @@ def best_candidates(squared, queries, n_queries, k, tie_rank):
     return order[starts[:, None] + np.arange(k)]
 
 
-def argsort_small(values, n_values):
+def argsort_small(values: IntArray, n_values: int) -> IndexArray:
     """Sort integers below n_values, stably; those of 16 bits by radix."""
     dtype = np.uint16 if n_values <= 2**16 else np.uint32
     return np.argsort(values.astype(dtype), kind="stable")
 
 
-def _argsort_squared(squared):
+def _argsort_squared(squared: FloatArray) -> IndexArray:
     """Sort squares, stably; those of 32 bits as integers joined with their position.
 
     Non-negative floats have the order of their bits, and integers sort much faster.

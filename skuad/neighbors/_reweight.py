@@ -3,10 +3,11 @@
 import numpy as np
 
 from skuad.neighbors._exact import nearest_neighbors
+from skuad.utils._typing import FloatArray
 
 
 def reweighted_distance(
-    query: np.ndarray, nearest: int, bank: np.ndarray, *, n_neighbors: int = 9
+    query: FloatArray, nearest: int, bank: FloatArray, *, n_neighbors: int = 9
 ) -> float:
     """Distance of a row to its nearest bank row, weighted by that row's surroundings.
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from skuad.utils._typing import FloatArray, IndexArray
 
-def coarse_center(X: np.ndarray) -> np.ndarray:
+
+def coarse_center(X: FloatArray) -> FloatArray:
     """Return a point near the mean of the rows, on a coarse power-of-two grid.
 
     Subtracting it removes the common offset, which is what spoils distances
@@ -38,7 +40,7 @@ def coarse_center(X: np.ndarray) -> np.ndarray:
     return center
 
 
-def first_equal_row(X: np.ndarray) -> np.ndarray:
+def first_equal_row(X: FloatArray) -> IndexArray:
     """Return, for every row, the lowest index of a row with the same bits.
 
     Rows are compared where a 64-bit hash of them agrees. The hash is a sum of
