@@ -14,6 +14,7 @@ from skuad.datasets._bunch import Loaded
 from skuad.datasets._names import check_name
 from skuad.datasets._textures import FAMILIES, TINTS, photographs, render, tinted
 from skuad.utils._param_validation import Interval, StrOptions, validate_params
+from skuad.utils._typing import RandomStateLike
 
 # Textures in which a turned piece of the image itself is wrong; the grain of the others
 # looks the same from every side.
@@ -50,7 +51,7 @@ def make_defect_images(
     n_defective: int = 20,
     size: int = 256,
     kinds: Sequence[str] | None = None,
-    random_state: int | np.random.RandomState | None = 0,
+    random_state: RandomStateLike = 0,
     return_X_y: bool | str = False,
 ) -> Loaded:
     """Make good images of a texture, and test images with planted defects.

@@ -25,7 +25,7 @@ from skuad.metrics._pixel import is_defined
 from skuad.metrics._registry import Metric, parse_metrics
 from skuad.metrics._samples import Samples, collect_evidence
 from skuad.metrics._targets import image_labels
-from skuad.utils._typing import Array, MapsLike, MasksLike
+from skuad.utils._typing import Array, MapsLike, MasksLike, RandomStateLike
 
 
 class Estimate(NamedTuple):
@@ -103,7 +103,7 @@ def metrics_by_type(
     ignore: MasksLike | None = None,
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
-    random_state: int | np.random.RandomState | None = None,
+    random_state: RandomStateLike = None,
 ) -> dict[str, dict[str, Estimate]]:
     """Compute metrics for each type of defect, with confidence intervals.
 

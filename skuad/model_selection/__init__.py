@@ -1,6 +1,7 @@
 """Splitters that train on good images only, and benchmarks over data sets."""
 
-from skuad.model_selection._benchmark import BenchmarkError, run_benchmark
+from skuad.model_selection._benchmark import run_benchmark
+from skuad.model_selection._benchmark_errors import BenchmarkError
 from skuad.model_selection._kfold import GoodTrainKFold
 from skuad.model_selection._predefined import GoodTrainPredefinedSplit
 from skuad.model_selection._robustness import (

@@ -1,13 +1,17 @@
 """What the splitters have in common: good images to train on, both kinds to test on."""
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from skuad.utils._param_validation import validate_parameter_constraints
 from skuad.utils._targets import anomalous
+from skuad.utils._typing import Fold, ImagesLike, IntArray, TargetsLike
 
 
 class GoodTrainSplitter(BaseCrossValidator):
@@ -18,12 +22,14 @@ class GoodTrainSplitter(BaseCrossValidator):
     None or holds a number for every image.
     """
 
-    _parameter_constraints: ClassVar[dict] = {}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     # Metadata routing, where it is switched on, hands groups over without being asked.
-    __metadata_request__split: ClassVar[dict] = {"groups": True}
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X: ImagesLike, y: TargetsLike = None, groups: npt.ArrayLike | None = None
+    ) -> Iterator[Fold]:
         """Yield the images to train on and to test on.
 
         Parameters
@@ -62,18 +68,22 @@ class GoodTrainSplitter(BaseCrossValidator):
                 f"{name} has to know which images are good: give y as +1 (good) and -1 "
                 "(defective), masks, or mask paths"
             )
-        X, y, groups = indexable(X, y, groups)
-        is_bad = anomalous(y, len(y), strict=True)
-        if groups is not None:
-            groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
-        for number, (train, test) in enumerate(self._splits(is_bad, groups)):
+        _, targets, keys = indexable(X, y, groups)
+        is_bad = anomalous(targets, len(targets), strict=True)
+        if keys is not None:
+            keys = np.unique(np.asarray(keys), return_inverse=True)[1].ravel()
+        for number, (train, test) in enumerate(self._splits(is_bad, keys)):
             self._check(number, is_bad, train, test)
             yield np.sort(train), guarded(np.sort(test), is_bad)
 
-    def _splits(self, is_bad, groups):
+    def _splits(
+        self, is_bad: NDArray[np.bool_], groups: NDArray[np.intp] | None
+    ) -> Iterator[Fold]:
         raise NotImplementedError
 
-    def _check(self, number, is_bad, train, test):
+    def _check(
+        self, number: int, is_bad: NDArray[np.bool_], train: IntArray, test: IntArray
+    ) -> None:
         n_bad = int(is_bad[test].sum())
         n_good = len(test) - n_bad
         if len(train) and n_bad and n_good:
@@ -85,19 +95,19 @@ class GoodTrainSplitter(BaseCrossValidator):
         )
 
 
-def count(is_bad) -> str:
+def count(is_bad: NDArray[np.bool_]) -> str:
     """Say how many images are good and how many defective."""
     return f"{int((~is_bad).sum())} good and {int(is_bad.sum())} defective images"
 
 
-def guarded(test, is_bad):
+def guarded(test: NDArray[np.intp], is_bad: NDArray[np.bool_]) -> "_TestSet":
     """Return the indices of a test set, guarded against subsampling: see `_TestSet`."""
-    test = test.view(_TestSet)
-    test.is_bad = is_bad[test]
-    return test
+    test_set = test.view(_TestSet)
+    test_set.is_bad = is_bad[test]
+    return test_set
 
 
-class _TestSet(np.ndarray):
+class _TestSet(np.ndarray[Any, np.dtype[np.intp]]):
     """Indices of a test set that scikit-learn cannot rob of all its defects.
 
     ``HalvingGridSearchCV(resource="n_samples")`` draws a part of every test set without
@@ -106,12 +116,12 @@ class _TestSet(np.ndarray):
     It draws with ``test[drawn, ...]``, which nobody else writes.
     """
 
-    is_bad = None
+    is_bad: NDArray[np.bool_] | None = None
 
-    def __array_finalize__(self, source):
+    def __array_finalize__(self, source: Any) -> None:
         self.is_bad = None
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         part = np.asarray(self)[key]
         if isinstance(key, tuple) and self.is_bad is not None and len(key) == 2:
             is_bad = self.is_bad[key]
@@ -124,5 +134,5 @@ class _TestSet(np.ndarray):
                 )
         return part
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(np.asarray(self))

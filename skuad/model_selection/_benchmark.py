@@ -1,9 +1,9 @@
 """Benchmarks: one estimator over the categories of a data set, as one table."""
 
 import time
-import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, TypeAlias
 
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
@@ -14,58 +14,40 @@ from skuad.model_selection._benchmark_category import (
     run_category,
     seed_parameters,
 )
-from skuad.model_selection._benchmark_data import find_categories, leave_out_unreadable
-from skuad.model_selection._benchmark_rows import from_json, means, to_json
+from skuad.model_selection._benchmark_data import (
+    Category,
+    find_categories,
+    leave_out_unreadable,
+)
+from skuad.model_selection._benchmark_errors import (
+    BenchmarkError,
+    Failure,
+    describe_failures,
+)
+from skuad.model_selection._benchmark_rows import Row, from_json, means, to_json
 from skuad.model_selection._benchmark_store import Store, fingerprint, settings_of
 from skuad.utils._optional import import_optional
-
-
-class BenchmarkError(RuntimeError):
-    """Some categories of a benchmark failed; the others were finished.
-
-    Parameters
-    ----------
-    message : str
-        What `str` of the error gives.
-    errors : dict of str to str
-        The traceback of each category that failed.
-    results : list of dict, or DataFrame
-        What `run_benchmark` would have returned, of the others.
-    reasons : dict of str to str
-        What the exception of each category says; with its type, unless that is a
-        ValueError, OSError or ImportError.
-
-    Attributes
-    ----------
-    errors, results, reasons
-        As given.
-    """
-
-    def __init__(self, message, errors=None, results=None, reasons=None):
-        super().__init__(message)
-        self.errors = errors
-        self.results = results
-        self.reasons = reasons
+from skuad.utils._typing import StrPath
 
 
 def run_benchmark(
-    estimator,
-    dataset,
-    root=None,
-    categories=None,
+    estimator: Any,
+    dataset: str | Mapping[str, Any],
+    root: StrPath | None = None,
+    categories: str | Sequence[str] | None = None,
     *,
-    metrics=None,
-    dataset_options=None,
-    out=None,
-    resume=True,
-    random_state=None,
-    n_jobs=None,
-    error="collect",
-    unreadable="raise",
-    observer=None,
-    as_frame=False,
-    verbose=1,
-):
+    metrics: str | Sequence[str] | None = None,
+    dataset_options: Mapping[str, Any] | None = None,
+    out: StrPath | None = None,
+    resume: bool = True,
+    random_state: int | None = None,
+    n_jobs: int | None = None,
+    error: str = "collect",
+    unreadable: str = "raise",
+    observer: Any = None,
+    as_frame: bool = False,
+    verbose: int = 1,
+) -> Any:
     """Fit and measure an estimator on every category of a data set.
 
     For each category a clone is fitted on the good training images and scores the test
@@ -209,7 +191,9 @@ def run_benchmark(
     model = clone(estimator)
     if random_state is not None:
         seed_parameters(model, random_state)
-    tasks, finished, errors = [], {}, {}
+    tasks: list[_Task] = []
+    finished: dict[str, list[Row]] = {}
+    errors: dict[str, Failure] = {}
     loaders = find_categories(dataset, root, categories, dataset_options)
     for name, load in loaders.items():
         try:
@@ -218,9 +202,9 @@ def run_benchmark(
         except (OSError, ValueError) as fault:
             if error == "raise":
                 raise
-            errors[name] = _Failure.of(fault)
+            errors[name] = Failure.of(fault)
             continue
-        key = None
+        key = ""
         if out is not None:
             key = fingerprint(
                 model, category, metrics=chosen.names, unreadable=unreadable
@@ -232,7 +216,7 @@ def run_benchmark(
         tasks.append((category, chosen, key))
     run_one = partial(_run_one, model, store, error, unreadable, observer)
     for name, outcome in _run(run_one, tasks, n_jobs, verbose):
-        if isinstance(outcome, _Failure):
+        if isinstance(outcome, Failure):
             errors[name] = outcome
         else:
             finished[name] = outcome
@@ -241,7 +225,7 @@ def run_benchmark(
     table = _pandas().DataFrame(rows) if as_frame else rows
     if errors:
         raise BenchmarkError(
-            _describe(errors, loaders, out),
+            describe_failures(errors, loaders, out),
             {name: failure.text for name, failure in errors.items()},
             table,
             {name: failure.reason for name, failure in errors.items()},
@@ -249,24 +233,17 @@ def run_benchmark(
     return table
 
 
-class _Failure(NamedTuple):
-    """What a process can tell of an exception to another."""
-
-    summary: str
-    reason: str
-    text: str
-
-    @classmethod
-    def of(cls, fault):
-        name, reason = type(fault).__name__, str(fault)
-        first = next(iter(reason.splitlines()), "")
-        if not isinstance(fault, ValueError | OSError | ImportError):
-            reason = f"{name}: {reason}"
-        text = "".join(traceback.format_exception(fault))
-        return cls(f"{name}: {first}", reason, text)
+#: A category, its metrics, and the fingerprint of the result, if it is stored.
+_Task: TypeAlias = tuple[Category, Metrics, str]
+_Outcome: TypeAlias = list[Row] | Failure
 
 
-def _run(run_one, tasks, n_jobs, verbose):
+def _run(
+    run_one: Callable[..., _Outcome],
+    tasks: list[_Task],
+    n_jobs: int | None,
+    verbose: int,
+) -> Iterator[tuple[str, _Outcome]]:
     """Yield the name and the rows, or the failure, of each category that ends."""
     from tqdm import tqdm
 
@@ -293,21 +270,23 @@ def _run(run_one, tasks, n_jobs, verbose):
             yield name, outcome
 
 
-def _run_named(run_one, category, metrics, key):
+def _run_named(
+    run_one: Callable[..., _Outcome], category: Category, metrics: Metrics, key: str
+) -> tuple[str, int, _Outcome]:
     return category.name, len(category.target), run_one(category, metrics, key)
 
 
 def _run_one(
-    model,
-    store,
-    error,
-    unreadable,
-    observer,
-    category,
-    metrics,
-    key,
-    on_image=None,
-):
+    model: Any,
+    store: Store,
+    error: str,
+    unreadable: str,
+    observer: Any,
+    category: Category,
+    metrics: Metrics,
+    key: str,
+    on_image: Callable[[], object] | None = None,
+) -> _Outcome:
     """Run and store one category; return its rows, or its failure."""
     try:
         if unreadable == "skip":
@@ -316,7 +295,7 @@ def _run_one(
     except Exception as fault:
         if error == "raise":
             raise
-        failure = _Failure.of(fault)
+        failure = Failure.of(fault)
         store.write(category.name, key, {"error": failure.text, **_about(model)})
         return failure
     rows = [to_json(row) for row in rows]
@@ -324,22 +303,12 @@ def _run_one(
     return rows
 
 
-def _about(model):
+def _about(model: Any) -> dict[str, Any]:
     return {
         "settings": settings_of(model),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
 
-def _describe(errors, names, out):
-    lines = [f"{len(errors)} of {len(names)} categories failed:"]
-    lines += [f"{name!r}: {failure.summary}" for name, failure in errors.items()]
-    kept = "in the `results` of this error"
-    kept += "" if out is None else f", and in {out!r}: a second call runs the rest"
-    return "\n".join(
-        [*lines, f"The tracebacks are in `errors`; the others are {kept}."]
-    )
-
-
-def _pandas():
+def _pandas() -> Any:
     return import_optional("pandas", extra="frame", needed_by="as_frame=True")

@@ -2,9 +2,12 @@
 
 import platform
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sklearn
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from skuad import __version__
@@ -12,7 +15,10 @@ from skuad.base import detect
 from skuad.metrics import au_spro_score, map_metrics, seg_f1_score
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._spool import MapSpool
+from skuad.model_selection._benchmark_data import Category
+from skuad.model_selection._benchmark_rows import Row
 from skuad.model_selection._peak_memory import PeakMemory
+from skuad.utils._typing import Array, ImagesLike, IntArray
 
 #: Bytes of maps that are held in memory while a category is scored; few, so that the
 #: peak memory is that of the estimator.
@@ -36,7 +42,12 @@ class Metrics:
         Content of ``defects_config.json``.
     """
 
-    def __init__(self, names, dataset="", saturation=()):
+    def __init__(
+        self,
+        names: str | Sequence[str] | None,
+        dataset: str = "",
+        saturation: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         if names is None:
             names = [*_DEFAULT, *_PUBLISHERS.get(dataset, ())]
             if not saturation:
@@ -58,7 +69,7 @@ class Metrics:
             )
 
 
-def _limit(name):
+def _limit(name: str) -> float:
     _, at, limit = name.partition("@")
     try:
         return float(limit) if at else _AU_SPRO_MAX_FPR
@@ -66,7 +77,7 @@ def _limit(name):
         raise ValueError(f"The limit of {name!r} is no number.") from None
 
 
-def seed_parameters(estimator, random_state):
+def seed_parameters(estimator: Any, random_state: int) -> Any:
     """Give a seed to every parameter `random_state`, also of nested estimators."""
     names = [
         name
@@ -76,7 +87,7 @@ def seed_parameters(estimator, random_state):
     return estimator.set_params(**dict.fromkeys(names, random_state))
 
 
-def seed_of(estimator):
+def seed_of(estimator: Any) -> int | None:
     """Return the one seed of an estimator, None if it has none or several."""
     seeds = {
         value
@@ -86,7 +97,7 @@ def seed_of(estimator):
     return seeds.pop() if len(seeds) == 1 else None
 
 
-def threshold_of(estimator) -> float:
+def threshold_of(estimator: Any) -> float:
     """Return the anomaly score above which an image is flagged; nan without one."""
     if isinstance(estimator, Pipeline):
         return threshold_of(estimator[-1])
@@ -96,8 +107,12 @@ def threshold_of(estimator) -> float:
 
 
 def run_category(
-    estimator, category, metrics, on_image=None, observer=None
-) -> list[dict]:
+    estimator: Any,
+    category: Category,
+    metrics: Metrics,
+    on_image: Callable[[], object] | None = None,
+    observer: Any = None,
+) -> list[Row]:
     """Fit an estimator on a category and measure it.
 
     Parameters
@@ -123,7 +138,7 @@ def run_category(
     estimator.fit(category.train)
     fit_seconds = time.perf_counter() - begun
 
-    def on_map(index, anomaly_map, score):
+    def on_map(index: int, anomaly_map: Array, score: float) -> None:
         maps.append(anomaly_map)
         if observer is not None:
             observer.scored(category, estimator, index, anomaly_map, score)
@@ -137,8 +152,9 @@ def run_category(
                 f"the estimator gives {len(scores)} maps for {len(category.target)} "
                 "images"
             )
+        threshold = threshold_of(estimator)
         same = {
-            "threshold": threshold_of(estimator),
+            "threshold": threshold,
             "fit_seconds": fit_seconds,
             "ms_per_image": 1000 * seconds / len(scores),
             "peak_memory_mb": memory.read(),
@@ -152,7 +168,7 @@ def run_category(
             {
                 "category": category.name,
                 "subset": name,
-                **_measure(category, indices, scores, maps, metrics, same["threshold"]),
+                **_measure(category, indices, scores, maps, metrics, threshold),
                 **same,
             }
             for name, indices in subsets.items()
@@ -174,7 +190,9 @@ def versions() -> str:
     )
 
 
-def _detect_all(estimator, images, on_map):
+def _detect_all(
+    estimator: Any, images: ImagesLike, on_map: Callable[[int, Array, float], None]
+) -> tuple[NDArray[np.float64], float]:
     """Hand over map and score of every image; return the scores, and the time it took."""
     scores, seconds = [], 0.0
     begun = time.perf_counter()
@@ -186,20 +204,27 @@ def _detect_all(estimator, images, on_map):
     return np.array(scores), seconds
 
 
-class _Subset:
+class _Subset(Sequence[Array]):
     """Some of the maps, as a sequence."""
 
-    def __init__(self, maps, indices):
+    def __init__(self, maps: Sequence[Array], indices: IntArray) -> None:
         self._maps, self._indices = maps, indices
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         return self._maps[self._indices[index]]
 
 
-def _measure(category, indices, scores, maps, metrics, threshold):
+def _measure(
+    category: Category,
+    indices: IntArray,
+    scores: NDArray[np.float64],
+    maps: Sequence[Array],
+    metrics: Metrics,
+    threshold: float,
+) -> Row:
     """Return counts and metrics of some test images; nan where one is undefined."""
     target, scores = category.target[indices], scores[indices]
     good = target == 1
@@ -234,5 +259,5 @@ def _measure(category, indices, scores, maps, metrics, threshold):
     return row
 
 
-def _is_drawn(mask):
+def _is_drawn(mask: Any) -> bool:
     return mask is not None and not (isinstance(mask, int) and mask == -1)

@@ -1,15 +1,17 @@
 """What a benchmark runs on: the categories of a data set, as images and truth."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.datasets import list_categories, load_dataset
 from skuad.io import read_image
+from skuad.utils._typing import Array, StrPath
 
 _HELD_OUT = 3
 """Of images without a split, one good image in so many is held out."""
@@ -24,24 +26,29 @@ class Category:
     """Good images to learn from, in any form that estimators take."""
     test: Any
     """Images to score."""
-    target: np.ndarray
+    target: NDArray[np.int64]
     """+1 for a good test image, -1 for an anomalous one."""
-    masks: list
+    masks: list[Any]
     """For every test image its mask, or the path of it; None for a good image, -1
     where the extent is unknown."""
-    subsets: dict = field(default_factory=dict)
+    subsets: dict[str, NDArray[np.intp]] = field(default_factory=dict)
     """Name -> indices of test images that are measured apart."""
-    saturation: list = field(default_factory=list)
+    saturation: list[dict[str, Any]] = field(default_factory=list)
     """Content of MVTec LOCO's defects_config.json, if there is one."""
     dataset: str = ""
     """Name of the data set."""
-    kinds: list = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     """Kind of defect of every test image, if the data say."""
-    unreadable: dict = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     """Path -> fault of test images that were left out."""
 
 
-def find_categories(dataset, root, categories, options):
+def find_categories(
+    dataset: str | Mapping[str, Any],
+    root: StrPath | None,
+    categories: str | Sequence[str] | None,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Callable[[], Category]]:
     """List what to run on, without opening an image.
 
     Parameters
@@ -84,12 +91,17 @@ def find_categories(dataset, root, categories, options):
     }
 
 
-def _load(name, load):
+def _load(name: str, load: Callable[[], Any]) -> Category:
     """Make a category from what a function gives."""
     return make_category(name, load())
 
 
-def _by_name(dataset, root, categories, options):
+def _by_name(
+    dataset: str,
+    root: StrPath | None,
+    categories: str | Sequence[str] | None,
+    options: dict[str, Any],
+) -> dict[str, Callable[[], Category]]:
     for name in ("split", "return_X_y", "as_frame"):
         if name in options:
             raise ValueError(f"a benchmark chooses {name!r} of the data set itself")
@@ -101,7 +113,7 @@ def _by_name(dataset, root, categories, options):
         wanted = known
     else:
         wanted = [categories] if isinstance(categories, str) else list(categories)
-    loaders = {}
+    loaders: dict[str, Callable[[], Category]] = {}
     for name in wanted:
         load = partial(load_dataset, dataset, root, name, **options)
         if name not in known:
@@ -110,7 +122,7 @@ def _by_name(dataset, root, categories, options):
     return loaders
 
 
-def _only(categories):
+def _only(categories: str | Sequence[str] | None) -> str | None:
     if categories is None or isinstance(categories, str):
         return categories
     raise ValueError(
@@ -119,7 +131,9 @@ def _only(categories):
     )
 
 
-def _wanted(categories, parts):
+def _wanted(
+    categories: str | Sequence[str] | None, parts: Mapping[str, Any]
+) -> list[str]:
     if categories in (None, "all"):
         return list(parts)
     wanted = [categories] if isinstance(categories, str) else list(categories)
@@ -129,11 +143,11 @@ def _wanted(categories, parts):
     return wanted
 
 
-def _is_bunch(data):
+def _is_bunch(data: Mapping[str, Any]) -> bool:
     return "images" in data or "train" in data
 
 
-def by_category(data) -> dict:
+def by_category(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of a Bunch of several categories, by name."""
     names = data.get("category")
     if names is None:
@@ -152,11 +166,11 @@ def by_category(data) -> dict:
     return parts
 
 
-def _is_column(values, n_images):
+def _is_column(values: Any, n_images: int) -> bool:
     return isinstance(values, list | np.ndarray) and len(values) == n_images
 
 
-def make_category(name, data):
+def make_category(name: str, data: Mapping[str, Any]) -> Category:
     """Split the images of one category into those to learn from and those to score.
 
     Parameters
@@ -220,7 +234,7 @@ def make_category(name, data):
     )
 
 
-def leave_out_unreadable(category):
+def leave_out_unreadable(category: Category) -> Category:
     """Return a category without the test images that cannot be read.
 
     Raises
@@ -261,7 +275,9 @@ def leave_out_unreadable(category):
     )
 
 
-def _split(target, split):
+def _split(
+    target: NDArray[np.int64], split: Any
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the indices of good training images and of labelled test images."""
     split = np.full(len(target), "all") if split is None else np.asarray(split)
     is_test = np.char.startswith(split.astype(str), "test")
@@ -276,11 +292,11 @@ def _split(target, split):
     return good[:n_train], np.concatenate([good[n_train:], bad])
 
 
-def _truth(target, masks):
+def _truth(target: NDArray[np.int64], masks: Any) -> list[Any]:
     """Return the mask of every image in the coding of the metrics."""
     if masks is None:
         return [None if label == 1 else -1 for label in target]
-    truth = []
+    truth: list[Any] = []
     for label, mask in zip(target, masks, strict=True):
         if label == 1:
             truth.append(None)
@@ -291,23 +307,23 @@ def _truth(target, masks):
     return truth
 
 
-def _conditions(conditions):
+def _conditions(conditions: Array) -> dict[str, NDArray[np.intp]]:
     """Return the images of each lighting condition, the regular one first."""
     names = sorted(dict.fromkeys(conditions.tolist()), key=lambda c: c != "regular")
     return {name: np.flatnonzero(conditions == name) for name in names}
 
 
-def _kinds(kinds, target):
+def _kinds(kinds: Array, target: NDArray[np.int64]) -> dict[str, NDArray[np.intp]]:
     """Return, for each kind of anomaly, its images and the good ones."""
     names = dict.fromkeys(kinds[target == -1].tolist())
     return {name: np.flatnonzero((kinds == name) | (target == 1)) for name in names}
 
 
-def _list(values):
+def _list(values: Any) -> list[Any]:
     return np.asarray(values).tolist() if values is not None else []
 
 
-def _take(values, indices):
+def _take(values: Any, indices: Any) -> Any:
     if isinstance(values, list | tuple):
         return [values[i] for i in indices]
     if hasattr(values, "iloc"):

@@ -1,8 +1,12 @@
 """Rows of a benchmark: as JSON has them, and their means over categories."""
 
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
+
+#: Columns of a table by name.
+Row: TypeAlias = dict[str, Any]
 
 _SUMS = (
     "n_test",
@@ -15,7 +19,7 @@ _SUMS = (
 )
 
 
-def to_json(row):
+def to_json(row: Row) -> Row:
     """Return a row with null in place of nan, which JSON has not."""
     return {
         key: None if isinstance(value, float) and np.isnan(value) else value
@@ -23,7 +27,7 @@ def to_json(row):
     }
 
 
-def from_json(row):
+def from_json(row: Row) -> Row:
     """Undo `to_json`."""
     return {
         key: np.nan if value is None and key != "seed" else value
@@ -31,7 +35,7 @@ def from_json(row):
     }
 
 
-def means(rows):
+def means(rows: list[Row]) -> list[Row]:
     """Return the means over categories, a row for each subset."""
     table = []
     for subset in dict.fromkeys(row["subset"] for row in rows):
@@ -43,7 +47,7 @@ def means(rows):
     return table
 
 
-def _mean(rows, key):
+def _mean(rows: list[Row], key: str) -> Any:
     values = [row[key] for row in rows if key in row]
     if key in ("category", "subset"):
         return ""

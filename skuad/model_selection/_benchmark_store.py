@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+from typing import Any
 
 import joblib
 import numpy as np
@@ -12,11 +13,14 @@ from sklearn.base import clone
 
 from skuad import __version__
 from skuad.io import atomic_path
+from skuad.model_selection._benchmark_data import Category
+from skuad.model_selection._benchmark_rows import Row
+from skuad.utils._typing import StrPath
 
 _N_DIGITS = 12
 
 
-def settings_of(estimator) -> dict:
+def settings_of(estimator: Any) -> dict[str, str]:
     """Return the parameters of an estimator as text, for people."""
     settings = {"estimator": type(estimator).__name__}
     for name, value in sorted(estimator.get_params(deep=True).items()):
@@ -24,7 +28,7 @@ def settings_of(estimator) -> dict:
     return settings
 
 
-def fingerprint(estimator, category, **settings) -> str:
+def fingerprint(estimator: Any, category: Category, **settings: Any) -> str:
     """Return a name for a result that no other result has.
 
     It depends on the class of the estimator and all its parameters, on the images and
@@ -76,11 +80,11 @@ def fingerprint(estimator, category, **settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[: 2 * _N_DIGITS]
 
 
-def _hash(value):
+def _hash(value: Any) -> str:
     return joblib.hash(value, hash_name="sha1")
 
 
-def _hash_images(images):
+def _hash_images(images: Any) -> str:
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUT":
         return _hash(images)
     if isinstance(images, np.ndarray | list | tuple):
@@ -88,7 +92,7 @@ def _hash_images(images):
     return _hash(images)
 
 
-def _state(item):
+def _state(item: Any) -> Any:
     """Return what tells an image or a mask from another, without opening a file."""
     if not isinstance(item, str | os.PathLike):
         return item
@@ -100,7 +104,7 @@ def _state(item):
     return path, [(file, *_stat(file)) for file in files]
 
 
-def _stat(path):
+def _stat(path: str) -> tuple[int, int] | tuple[None]:
     try:
         state = os.stat(path)
     except OSError:  # whoever opens it will say so
@@ -122,16 +126,12 @@ class Store:
     data can lie in the same folder and are neither read nor overwritten.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: StrPath | None) -> None:
         self.folder = None if folder is None else os.fsdecode(folder)
         if self.folder is not None:
             os.makedirs(self.folder, exist_ok=True)
 
-    def path(self, name, key):
-        """Return the file of a category."""
-        return os.path.join(self.folder, f"{_stem(name)}-{key[:_N_DIGITS]}.json")
-
-    def read(self, name, key):
+    def read(self, name: str, key: str) -> list[Row] | None:
         """Return the rows of a category, or None if it is not finished.
 
         Raises
@@ -139,9 +139,11 @@ class Store:
         ValueError
             If the file is damaged.
         """
-        if self.folder is None or not os.path.exists(self.path(name, key)):
+        if self.folder is None:
             return None
-        path = self.path(name, key)
+        path = _path(self.folder, name, key)
+        if not os.path.exists(path):
+            return None
         try:
             with open(path, encoding="utf-8") as file:
                 content = json.load(file)
@@ -154,23 +156,30 @@ class Store:
             return None
         return content["rows"]
 
-    def forget(self, name):
+    def forget(self, name: str) -> None:
         """Remove all results of a category, so that it is run again."""
+        if self.folder is None:
+            return
         pattern = re.escape(_stem(name)) + rf"-[0-9a-f]{{{_N_DIGITS}}}\.json"
         for file in os.listdir(self.folder):
             if re.fullmatch(pattern, file):
                 os.remove(os.path.join(self.folder, file))
 
-    def write(self, name, key, content):
+    def write(self, name: str, key: str, content: dict[str, Any]) -> None:
         """Store the result of a category, in one step."""
         if self.folder is None:
             return
         content = {"category": name, "fingerprint": key, **content}
-        with atomic_path(self.path(name, key)) as temporary:
+        with atomic_path(_path(self.folder, name, key)) as temporary:
             with open(temporary, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=2, allow_nan=False)
                 file.write("\n")
 
 
-def _stem(name):
+def _path(folder: str, name: str, key: str) -> str:
+    """Return the file of a category."""
+    return os.path.join(folder, f"{_stem(name)}-{key[:_N_DIGITS]}.json")
+
+
+def _stem(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)[:100]

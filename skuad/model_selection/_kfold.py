@@ -1,13 +1,16 @@
 """K folds of good and defective images, trained on the good ones."""
 
+from collections.abc import Iterator
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skuad.model_selection._base import GoodTrainSplitter, count
 from skuad.utils._param_validation import Interval
+from skuad.utils._typing import Fold, IntArray, RandomStateLike
 
 
 class GoodTrainKFold(GoodTrainSplitter):
@@ -48,18 +51,26 @@ class GoodTrainKFold(GoodTrainSplitter):
     [0 1] [2 3 5]
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_splits": [Interval(Integral, 2, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(
+        self, X: object = None, y: object = None, groups: object = None
+    ) -> int:
         """Return the number of folds.
 
         Parameters
@@ -73,7 +84,9 @@ class GoodTrainKFold(GoodTrainSplitter):
         """
         return self.n_splits
 
-    def _splits(self, is_bad, groups):
+    def _splits(
+        self, is_bad: NDArray[np.bool_], groups: NDArray[np.intp] | None
+    ) -> Iterator[Fold]:
         rng = check_random_state(self.random_state) if self.shuffle else None
         if groups is None:
             folds = self._folds_of_images(is_bad, rng)
@@ -83,7 +96,9 @@ class GoodTrainKFold(GoodTrainSplitter):
             test = folds == fold
             yield np.flatnonzero(~test & ~is_bad), np.flatnonzero(test)
 
-    def _folds_of_images(self, is_bad, rng):
+    def _folds_of_images(
+        self, is_bad: NDArray[np.bool_], rng: np.random.RandomState | None
+    ) -> NDArray[np.intp]:
         good, bad = np.flatnonzero(~is_bad), np.flatnonzero(is_bad)
         if min(len(good), len(bad)) < self.n_splits:
             raise ValueError(
@@ -99,7 +114,12 @@ class GoodTrainKFold(GoodTrainSplitter):
         return folds
 
 
-def deal_groups(is_bad, groups, n_folds, rng=None) -> np.ndarray:
+def deal_groups(
+    is_bad: NDArray[np.bool_],
+    groups: IntArray,
+    n_folds: int,
+    rng: np.random.RandomState | None = None,
+) -> NDArray[np.intp]:
     """Deal whole groups out to folds, evenly in good and in defective images.
 
     Parameters

@@ -11,7 +11,7 @@ class PeakMemory:
     told to start anew, so it is the highest since the process began, or nan.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._is_reset = False
         with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # reset the high-water mark

@@ -1,10 +1,14 @@
 """The split into training and test images that a data set comes with."""
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 
 from skuad.model_selection._base import GoodTrainSplitter
+from skuad.utils._typing import Fold, IntArray
 
 
 class GoodTrainPredefinedSplit(GoodTrainSplitter):
@@ -35,12 +39,16 @@ class GoodTrainPredefinedSplit(GoodTrainSplitter):
     [0 1 2] [3 4]
     """
 
-    _parameter_constraints: ClassVar[dict] = {"test_fold": ["array-like"]}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "test_fold": ["array-like"]
+    }
 
-    def __init__(self, test_fold):
+    def __init__(self, test_fold: npt.ArrayLike) -> None:
         self.test_fold = test_fold
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(
+        self, X: object = None, y: object = None, groups: object = None
+    ) -> int:
         """Return the number of splits: 1 if images are marked "train" and "test".
 
         Parameters
@@ -55,7 +63,7 @@ class GoodTrainPredefinedSplit(GoodTrainSplitter):
         folds = self._folds()
         return len(np.unique(folds[folds >= 0]))
 
-    def _folds(self):
+    def _folds(self) -> IntArray:
         folds = np.asarray(self.test_fold)
         if folds.dtype.kind in "OUT":
             other = sorted(set(folds.tolist()) - {"train", "test"})
@@ -73,7 +81,9 @@ class GoodTrainPredefinedSplit(GoodTrainSplitter):
             )
         return folds
 
-    def _splits(self, is_bad, groups):
+    def _splits(
+        self, is_bad: NDArray[np.bool_], groups: NDArray[np.intp] | None
+    ) -> Iterator[Fold]:
         folds = self._folds()
         if len(folds) != len(is_bad):
             raise ValueError(

@@ -1,14 +1,17 @@
 """Random splits of good and defective images, trained on the good ones."""
 
+from collections.abc import Iterator
 from math import ceil, floor
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skuad.model_selection._base import GoodTrainSplitter
 from skuad.utils._param_validation import Interval
+from skuad.utils._typing import Fold, RandomStateLike
 
 
 class GoodTrainShuffleSplit(GoodTrainSplitter):
@@ -47,7 +50,7 @@ class GoodTrainShuffleSplit(GoodTrainSplitter):
     [0 1 3 4 5 6] [2 7 8]
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_splits": [Interval(Integral, 1, None, closed="left")],
         "test_size": [Interval(Real, 0, 1, closed="neither")],
         "train_size": [Interval(Real, 0, 1, closed="neither"), None],
@@ -55,14 +58,21 @@ class GoodTrainShuffleSplit(GoodTrainSplitter):
     }
 
     def __init__(
-        self, n_splits=5, *, test_size=0.2, train_size=None, random_state=None
-    ):
+        self,
+        n_splits: int = 5,
+        *,
+        test_size: float = 0.2,
+        train_size: float | None = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(
+        self, X: object = None, y: object = None, groups: object = None
+    ) -> int:
         """Return the number of splits.
 
         Parameters
@@ -76,7 +86,9 @@ class GoodTrainShuffleSplit(GoodTrainSplitter):
         """
         return self.n_splits
 
-    def _splits(self, is_bad, groups):
+    def _splits(
+        self, is_bad: NDArray[np.bool_], groups: NDArray[np.intp] | None
+    ) -> Iterator[Fold]:
         if self.test_size + (self.train_size or 0) > 1:
             raise ValueError(
                 f"test_size={self.test_size} and train_size={self.train_size} are more "

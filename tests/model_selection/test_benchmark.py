@@ -30,6 +30,7 @@ from skuad.metrics import (
     seg_f1_score,
 )
 from skuad.model_selection import BenchmarkError, run_benchmark
+from skuad.model_selection._benchmark_store import Store
 from skuad.preprocessing import GrayWorld
 from skuad.utils import _testing_trees as trees
 
@@ -610,3 +611,14 @@ def test_progress(root, monkeypatch, n_jobs):
 def test_no_progress_where_there_is_no_terminal(root, capfd):
     run_benchmark(detector(), "mvtec_ad", root, "tile")
     assert capfd.readouterr().err == ""
+
+
+def test_a_store_without_a_folder_leaves_the_working_directory_alone(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "weave-0123456789ab.json"
+    file.write_text("{}")
+    store = Store(None)
+    store.forget("weave")
+    assert file.exists() and store.read("weave", "0123456789ab") is None
