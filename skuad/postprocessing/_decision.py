@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, TypedDict
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_fill_holes
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -17,10 +18,24 @@ from skuad.base import (
     pool_map,
     validate_images,
 )
+from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._typing import Array, ImagesLike
 
 
-def clean_mask(mask, *, min_area=0, closing=0, fill_holes=False) -> np.ndarray:
+class Region(TypedDict):
+    """What `mask_regions` says of a region."""
+
+    area: int
+    box: tuple[int, int, int, int]
+    peak: float
+    peak_at: tuple[int, int]
+    mean: float
+
+
+def clean_mask(
+    mask: ArrayLike, *, min_area: int = 0, closing: int = 0, fill_holes: bool = False
+) -> NDArray[np.bool_]:
     """Close gaps, fill holes and drop small regions of a mask, in this order.
 
     Parameters
@@ -38,28 +53,28 @@ def clean_mask(mask, *, min_area=0, closing=0, fill_holes=False) -> np.ndarray:
     -------
     mask : ndarray of bool of shape (H, W)
     """
-    mask = np.asarray(mask, bool)
+    cleaned = np.asarray(mask, np.bool_)
     if closing:
         # The frame keeps the closing from eating regions at the border.
         frame = [(closing, closing)] * 2
         side = closing + 1 + closing % 2  # odd, so that nothing is shifted
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-        padded = np.pad(mask, frame).astype(np.uint8)
+        padded = np.pad(cleaned, frame).astype(np.uint8)
         closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)
-        mask = closed[closing:-closing, closing:-closing] > 0
+        cleaned = closed[closing:-closing, closing:-closing] > 0
     if fill_holes:
-        mask = binary_fill_holes(mask)
+        cleaned = binary_fill_holes(cleaned)
     if min_area > 1:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(
-            mask.astype(np.uint8), connectivity=8
+            cleaned.astype(np.uint8), connectivity=8
         )
         keep = stats[:, cv2.CC_STAT_AREA] >= min_area
         keep[0] = False
-        mask = keep[labels]
-    return mask
+        cleaned = keep[labels]
+    return cleaned
 
 
-def mask_regions(anomaly_map, mask) -> list[dict]:
+def mask_regions(anomaly_map: ArrayLike, mask: ArrayLike) -> list[Region]:
     """Describe the 8-connected regions of a mask.
 
     Parameters
@@ -75,15 +90,15 @@ def mask_regions(anomaly_map, mask) -> list[dict]:
         The highest peak first, with ``area`` in pixels, ``box`` as (y0, x0, y1, x1) with
         exclusive ends, ``peak`` and ``mean`` of the map inside, and ``peak_at`` as (y, x).
     """
-    anomaly_map = np.asarray(anomaly_map)
+    heights = np.asarray(anomaly_map)
     n_labels, labels, stats, _ = cv2.connectedComponentsWithStats(
         np.asarray(mask, np.uint8), connectivity=8
     )
-    regions = []
+    regions: list[Region] = []
     for label in range(1, n_labels):
         x, y, width, height, area = map(int, stats[label])
         box = np.s_[y : y + height, x : x + width]
-        values = np.where(labels[box] == label, anomaly_map[box], -np.inf)
+        values = np.where(labels[box] == label, heights[box], -np.inf)
         peak_y, peak_x = np.unravel_index(values.argmax(), values.shape)
         regions.append(
             {
@@ -154,7 +169,7 @@ class MapDecision(MetaMapDetector):
     [(64, 64), (64, 64)]
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MetaMapDetector._parameter_constraints,
         "postprocess": [HasMethods(["transform"]), None],
         "threshold": [Interval(Real, None, None, closed="neither"), None],
@@ -169,17 +184,17 @@ class MapDecision(MetaMapDetector):
 
     def __init__(
         self,
-        detector,
-        postprocess=None,
+        detector: Any,
+        postprocess: Any = None,
         *,
-        threshold=None,
-        min_area=0,
-        closing=0,
-        fill_holes=False,
-        pool="max",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        threshold: float | None = None,
+        min_area: int = 0,
+        closing: int = 0,
+        fill_holes: bool = False,
+        pool: Literal["max", "mean"] | float = "max",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.detector = detector
         self.postprocess = postprocess
@@ -192,10 +207,10 @@ class MapDecision(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> None:
         self.detector_ = self._clone_detector().fit(images.data)
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[tuple[Array, float]]:
         postprocess = None if self.postprocess is None else clone(self.postprocess)
         for number, (anomaly_map, _) in enumerate(detect(self.detector_, images.data)):
             if postprocess is not None:
@@ -208,7 +223,7 @@ class MapDecision(MetaMapDetector):
                 score = pool_map(anomaly_map[roi], self.pool)
                 yield mask_outside(anomaly_map, roi), score
 
-    def predict_mask(self, X):
+    def predict_mask(self, X: ImagesLike) -> Array | list[Array]:
         """Masks of the defects.
 
         Parameters
@@ -225,7 +240,7 @@ class MapDecision(MetaMapDetector):
         images = validate_images(self, X, reset=False)
         return images.wrap_maps([self._mask(a) for a, _ in self._detect(images)])
 
-    def regions(self, X) -> list[list[dict]]:
+    def regions(self, X: ImagesLike) -> list[list[Region]]:
         """Regions of the defects of every image.
 
         Parameters
@@ -240,7 +255,7 @@ class MapDecision(MetaMapDetector):
         """
         return list(self.iter_regions(X))
 
-    def iter_regions(self, X) -> Iterator[list[dict]]:
+    def iter_regions(self, X: ImagesLike) -> Iterator[list[Region]]:
         """Yield the regions of the defects, image by image.
 
         Parameters
@@ -256,7 +271,7 @@ class MapDecision(MetaMapDetector):
         for anomaly_map, _ in self.detect(X):
             yield mask_regions(anomaly_map, self._mask(anomaly_map))
 
-    def _mask(self, anomaly_map):
+    def _mask(self, anomaly_map: Array) -> NDArray[np.bool_]:
         # A float64 scalar, so that the comparison is not rounded to float32 and agrees
         # with that of the scores.
         threshold = np.float64(

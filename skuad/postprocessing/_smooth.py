@@ -1,13 +1,14 @@
 """Smoothing of anomaly maps."""
 
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
 from skuad.base import ImageTransformer
 from skuad.utils._param_validation import Interval
+from skuad.utils._typing import Array
 
 
 class SmoothMaps(ImageTransformer):
@@ -38,14 +39,14 @@ class SmoothMaps(ImageTransformer):
     (True, 1.0)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "sigma": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(self, sigma=4.0):
+    def __init__(self, sigma: float = 4.0):
         self.sigma = sigma
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         if self.sigma == 0:
             return image.copy()
         pixels = image.astype(np.float32) if image.dtype == np.float16 else image
