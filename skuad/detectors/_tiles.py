@@ -87,7 +87,12 @@ class TileSource(DerivedImages):
         """Region of interest of a tile; False in the padding of a small image."""
         number, y, x = self._place(index)
         roi = self.images.roi(number)
-        return None if roi is None else self._cut(roi, y, x)
+        if roi is None:
+            image_shape = self.image_shapes[number]
+            if all(np.greater_equal(image_shape, self.tile)):
+                return None
+            roi = np.ones(image_shape, bool)
+        return self._cut(roi, y, x)
 
     def describe(self, index: int) -> str:
         """Name a tile and its image for a message."""

@@ -72,6 +72,26 @@ def test_tiles_are_no_larger_than_the_largest_training_image():
     assert tiled.detector_.shape_ == (3, 80, 100, 3)
 
 
+class Area(Identity):
+    """A detector of ours whose score is the number of pixels that it looks at."""
+
+    def _detect(self, images):
+        for number, (anomaly_map, _) in enumerate(super()._detect(images)):
+            roi = images.roi(number)
+            yield anomaly_map, float(anomaly_map.size if roi is None else roi.sum())
+
+
+def test_the_padding_of_a_small_image_counts_neither_in_fit_nor_in_the_score():
+    sizes = [(64, 64), (64, 64), (40, 64), (64, 24)]
+    images = [np.zeros((*size, 3), np.uint8) for size in sizes]
+    knn = PatchKNN(coreset=None, calibration=None)
+    tiled = Tiled(knn, tile=64, calibration=None).fit(images)
+    n_patches = sum(height // 8 * (width // 8) for height, width in sizes)
+    assert tiled.detector_.n_patches_ == n_patches
+    scores = -Tiled(Area(), tile=64, calibration=None).fit(images).score_samples(images)
+    assert scores.tolist() == [height * width for height, width in sizes]
+
+
 def test_a_stride_that_leaves_holes_raises():
     with pytest.raises(ValueError, match="stride=40 is larger than tile=32"):
         Tiled(Identity(), tile=32, stride=40).fit(IMAGES)
