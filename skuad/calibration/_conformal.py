@@ -1,11 +1,14 @@
 """A detector whose false-alarm rate is promised."""
 
 import warnings
+from collections.abc import Iterator
 from copy import copy
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
@@ -13,7 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MetaMapDetector, detect, validate_images
 from skuad.calibration import _tail
-from skuad.calibration._cross_fit import cross_fit, fit_one, look_at, split_steps, take
+from skuad.calibration._cross_fit import (
+    HeldOut,
+    cross_fit,
+    fit_one,
+    look_at,
+    split_steps,
+    take,
+)
 from skuad.calibration._folds import (
     check_promise,
     conformal_folds,
@@ -23,6 +33,7 @@ from skuad.calibration._folds import (
 from skuad.calibration._rates import allowed_weight
 from skuad.calibration._sample import CalibrationSample
 from skuad.calibration._sharing import in_turns
+from skuad.io._images import Images
 from skuad.utils import CalibrationWarning
 from skuad.utils._param_validation import (
     HasMethods,
@@ -31,6 +42,14 @@ from skuad.utils._param_validation import (
     _fit_context,
 )
 from skuad.utils._targets import anomalous
+from skuad.utils._typing import (
+    Array,
+    Fold,
+    ImagesLike,
+    IndexArray,
+    RandomStateLike,
+    TargetsLike,
+)
 
 _SHARE = Interval(Real, 0, 1, closed="neither")
 
@@ -163,7 +182,7 @@ class ConformalDetector(MetaMapDetector):
     array([...])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit", "transform"])],
         "false_alarm_rate": [_SHARE],
         "cv": [
@@ -181,17 +200,17 @@ class ConformalDetector(MetaMapDetector):
 
     def __init__(
         self,
-        detector,
+        detector: Any,
         *,
-        false_alarm_rate=0.01,
-        cv=5,
-        guarantee="marginal",
-        confidence=0.95,
-        tail="empirical",
-        pixel_rate=None,
-        n_jobs=None,
-        random_state=None,
-    ):
+        false_alarm_rate: float = 0.01,
+        cv: Any = 5,
+        guarantee: str | None = "marginal",
+        confidence: float = 0.95,
+        tail: str = "empirical",
+        pixel_rate: float | None = None,
+        n_jobs: int | None = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.detector = detector
         self.false_alarm_rate = false_alarm_rate
         self.cv = cv
@@ -203,7 +222,13 @@ class ConformalDetector(MetaMapDetector):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, groups=None):
+    def fit(
+        self,
+        X: ImagesLike,
+        y: TargetsLike = None,
+        *,
+        groups: npt.ArrayLike | None = None,
+    ) -> "ConformalDetector":
         """Learn from good images, or from some of them, and calibrate on the others.
 
         Parameters
@@ -243,7 +268,7 @@ class ConformalDetector(MetaMapDetector):
         image_weights = np.zeros(len(images))
         image_weights[good[use]] = weights
 
-        def look(detector, images, numbers):
+        def look(detector: Any, images: Images, numbers: IndexArray) -> HeldOut:
             counted = None if self.pixel_rate is None else image_weights[numbers]
             return look_at(detector, images, counted)
 
@@ -279,7 +304,9 @@ class ConformalDetector(MetaMapDetector):
         self._calibrate(found, folds, use, weights)
         return self
 
-    def _units(self, folds, groups):
+    def _units(
+        self, folds: list[Fold], groups: Array | None
+    ) -> tuple[IndexArray, NDArray[np.float64]]:
         """Which good images are calibrated on, and the weight of each."""
         use = np.sort(np.concatenate([test for _, test in folds]))
         if groups is None:
@@ -291,13 +318,19 @@ class ConformalDetector(MetaMapDetector):
             weights = np.ones(len(use))
         return use, weights
 
-    def _calibrate(self, found, folds, use, weights):
+    def _calibrate(
+        self,
+        found: list[HeldOut],
+        folds: list[Fold],
+        use: IndexArray,
+        weights: NDArray[np.float64],
+    ) -> None:
         """Set thresholds from what was found in the held-out images of each fold."""
         rate = self.false_alarm_rate
         numbers = np.concatenate([test for _, test in folds])
         fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
-        keep = np.isin(numbers, use)
-        keep = np.flatnonzero(keep)[np.argsort(numbers[keep])]
+        is_used = np.isin(numbers, use)
+        keep = np.flatnonzero(is_used)[np.argsort(numbers[is_used])]
         scores, peaks = (
             np.concatenate([getattr(part, name) for part in found])[keep]
             for name in ("scores", "peaks")
@@ -328,14 +361,16 @@ class ConformalDetector(MetaMapDetector):
             for part in found[1:]:
                 shares.shares += part.shares.shares
             self.pixel_offset_ = -shares.threshold(
-                allowed_weight(self.n_calibration_, self.pixel_rate, "marginal", None)
+                allowed_weight(
+                    self.n_calibration_, self.pixel_rate, "marginal", self.confidence
+                )
             )
         elif self.tail == "gpd":
             self.pixel_offset_ = -_tail.tail_level(_tail.fit_tail(-peaks), rate)
         else:
             self.pixel_offset_ = sample.offset(peaks, rate)
 
-    def _extrapolate(self, rate):
+    def _extrapolate(self, rate: float) -> None:
         values = -self.calibration_scores_
         self._tail = _tail.fit_tail(values)
         if rate >= self._tail["share"]:
@@ -353,14 +388,14 @@ class ConformalDetector(MetaMapDetector):
         )
         self.offset_interval_ = -levels[1], -levels[0]
 
-    def _clone_detector(self):
+    def _clone_detector(self) -> Any:
         # A search compares its candidates by decisions, which take a threshold; what is
         # frozen stays as it is.
         if _is_search(self.detector) or isinstance(self.detector, FrozenEstimator):
             return clone(self.detector)
         return super()._clone_detector()
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> None:
         # As a part of a detector that sets the threshold.
         self.fold_detectors_ = []
         if isinstance(self.cv, str):
@@ -368,12 +403,16 @@ class ConformalDetector(MetaMapDetector):
         else:
             self.detector_ = self._clone_detector().fit(images.data)
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         fold = copy(self)
         fold._fit_without_threshold(images.subset(train).data)
         return fold.score_samples(images.subset(test))
 
-    def _views(self, images):
+    def _views(
+        self, images: Images
+    ) -> Iterator[tuple[Array, float, NDArray[np.float64] | None]]:
         """Yield map, score and, with fold detectors, the scores by each of them."""
         if not self.fold_detectors_:
             for anomaly_map, score in detect(self.detector_, images.data):
@@ -387,11 +426,11 @@ class ConformalDetector(MetaMapDetector):
             margin = self._sample.margin(by_fold, self.false_alarm_rate)
             yield found[0][0], self.offset_ + margin, by_fold
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[tuple[Array, float]]:
         for anomaly_map, score, _ in self._views(images):
             yield anomaly_map, -score
 
-    def p_values(self, X):
+    def p_values(self, X: ImagesLike) -> NDArray[np.float64]:
         """P-value of every image: how rarely a good image looks this anomalous.
 
         Parameters
@@ -424,7 +463,7 @@ class ConformalDetector(MetaMapDetector):
             return np.where(values > self._tail["level"], extrapolated, p_values)
         return p_values
 
-    def predict_mask(self, X):
+    def predict_mask(self, X: ImagesLike) -> Array | list[Array]:
         """Masks of the pixels above the threshold of pixels.
 
         Parameters
@@ -443,5 +482,5 @@ class ConformalDetector(MetaMapDetector):
         return images.wrap_maps([one > threshold for one, _ in self._detect(images)])
 
 
-def _is_search(detector):
+def _is_search(detector: Any) -> bool:
     return {"scoring", "refit"} <= set(detector.get_params(deep=False))

@@ -1,10 +1,12 @@
 """Detectors fitted without some of the images, and what they find in those."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -14,7 +16,8 @@ from skuad.base import ImageTransformer, detect
 from skuad.calibration._pixels import PixelShares
 from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
 from skuad.io import ImageSequence
-from skuad.io._images import as_images
+from skuad.io._images import Images, as_images
+from skuad.utils._typing import ImagesLike, IndexArray
 
 
 @dataclass
@@ -27,16 +30,18 @@ class HeldOut:
         Low is anomalous.
     peaks : ndarray of shape (n_images,)
         The negated highest value of each map.
-    shares : PixelShares or None
-        Values of all pixels.
+    shares : PixelShares
+        Of all pixels, if they are counted.
     """
 
-    scores: np.ndarray
-    peaks: np.ndarray
-    shares: PixelShares | None
+    scores: NDArray[np.float64]
+    peaks: NDArray[np.float64]
+    shares: PixelShares
 
 
-def look_at(detector, images, weights=None) -> HeldOut:
+def look_at(
+    detector: Any, images: Images, weights: NDArray[np.float64] | None = None
+) -> HeldOut:
     """Score held-out images; with weights, count their pixels too.
 
     Raises
@@ -44,8 +49,7 @@ def look_at(detector, images, weights=None) -> HeldOut:
     ValueError
         If a score is NaN.
     """
-    shares = None if weights is None else PixelShares()
-    scores, peaks = [], []
+    scores, peaks, shares = [], [], PixelShares()
     for number, (anomaly_map, score) in enumerate(detect(detector, images.data)):
         if np.isnan(score):
             raise ValueError(
@@ -54,12 +58,12 @@ def look_at(detector, images, weights=None) -> HeldOut:
             )
         scores.append(-score)
         peaks.append(-anomaly_map.max())
-        if shares is not None:
+        if weights is not None:
             shares.add(anomaly_map, weights[number])
     return HeldOut(np.array(scores, np.float64), np.array(peaks, np.float64), shares)
 
 
-def fit_one(detector, X, y=None):
+def fit_one(detector: Any, X: ImagesLike, y: Any = None) -> Any:
     """Fit a detector on good images; a search is given all of them, with y."""
     if isinstance(detector, FrozenEstimator):
         return detector
@@ -68,7 +72,16 @@ def fit_one(detector, X, y=None):
     return detector.fit(X, y)
 
 
-def cross_fit(detector, X, y, trains, tests, look: Callable, *, n_jobs=None):
+def cross_fit(
+    detector: Any,
+    X: ImagesLike,
+    y: Any,
+    trains: Sequence[IndexArray],
+    tests: Sequence[IndexArray],
+    look: Callable[[Any, Images, IndexArray], HeldOut],
+    *,
+    n_jobs: int | None = None,
+) -> tuple[Any, list[Any], list[HeldOut], FeatureStore]:
     """Fit on all images, and once more without those of each fold, which are looked at.
 
     Lazy images are read once and embedded once, as long as they fit into memory.
@@ -109,11 +122,11 @@ def cross_fit(detector, X, y, trains, tests, look: Callable, *, n_jobs=None):
     images = as_images(X)
     share_features(inner, store)
 
-    def fitted(train):
+    def fitted(train: IndexArray) -> Any:
         with store.active(features):
             return fit_one(clone(inner), images.subset(train).data, take(y, train))
 
-    def fold(train, test):
+    def fold(train: IndexArray, test: IndexArray) -> tuple[Any, HeldOut]:
         one = fitted(train)
         with store.active(features):
             return one, look(one, images.subset(test), test)
@@ -129,7 +142,7 @@ def cross_fit(detector, X, y, trains, tests, look: Callable, *, n_jobs=None):
     return final, list(others), list(found), store
 
 
-def split_steps(detector):
+def split_steps(detector: Any) -> tuple[Pipeline | None, Any]:
     """Stateless steps before a detector, or None, and the detector."""
     if isinstance(detector, Pipeline) and len(detector) > 1:
         if all(map(_is_stateless, detector[:-1])):
@@ -137,11 +150,11 @@ def split_steps(detector):
     return None, detector
 
 
-def _is_stateless(step):
+def _is_stateless(step: Any) -> bool:
     return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit
 
 
-def take(y, indices):
+def take(y: Any, indices: IndexArray) -> Any:
     """Return items of y, which may be None, a list or an array."""
     if y is None:
         return None

@@ -1,13 +1,16 @@
 """Whether images are still like those that a detector was calibrated on."""
 
+from collections.abc import Iterator
 from math import log
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import detect, good_images, validate_images
@@ -18,11 +21,19 @@ from skuad.calibration._sharing import ReadOnce
 from skuad.calibration._shift import FeatureShift, population_stability_index
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
+from skuad.io._images import Images
 from skuad.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
     _fit_context,
+)
+from skuad.utils._typing import (
+    Array,
+    ImagesLike,
+    IndexArray,
+    RandomStateLike,
+    TargetsLike,
 )
 
 _N_BINS = 10  # of the population stability index
@@ -117,7 +128,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     33
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit", "transform"]), None],
         "cv": [StrOptions({"prefit"}), HasMethods(["split", "get_n_splits"])],
         "threshold": [Interval(Real, 1, None, closed="neither")],
@@ -126,16 +137,18 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    _feature_shift: FeatureShift | None
+
     def __init__(
         self,
-        detector=None,
+        detector: Any = None,
         *,
-        cv="prefit",
-        threshold=1000,
-        epoch=10_000,
-        embedder=None,
-        random_state=None,
-    ):
+        cv: Any = "prefit",
+        threshold: float = 1000,
+        epoch: int = 10_000,
+        embedder: Any = None,
+        random_state: RandomStateLike = None,
+    ) -> None:
         self.detector = detector
         self.cv = cv
         self.threshold = threshold
@@ -143,14 +156,14 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self.embedder = embedder
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "DriftMonitor":
         """Calibrate on good images.
 
         Parameters
@@ -197,7 +210,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         return self.restart()
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit_scores(self, scores):
+    def fit_scores(self, scores: npt.ArrayLike) -> "DriftMonitor":
         """Calibrate on scores.
 
         Parameters
@@ -215,7 +228,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self._start(scores)
         return self.restart()
 
-    def _start(self, scores):
+    def _start(self, scores: npt.ArrayLike) -> None:
         scores = np.sort(_checked(scores))
         if len(scores) < 2:
             raise ValueError(
@@ -227,10 +240,11 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self._edges = np.quantile(scores, np.linspace(0, 1, _N_BINS + 1)[1:-1])
         self._expected = self._bin_counts(scores)
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self.n_seen_, self.alarms_ = 0, []
+        self.n_seen_ = 0
+        self.alarms_: list[int] = []
         self._history = PeakHistory(_HISTORY)
 
-    def restart(self):
+    def restart(self) -> "DriftMonitor":
         """Begin a new epoch, such as after the line was mended.
 
         Returns
@@ -247,7 +261,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             self._feature_shift.restart()
         return self
 
-    def update(self, scores):
+    def update(self, scores: npt.ArrayLike) -> NDArray[np.bool_]:
         """Take the scores of further images, in the order in which they were taken.
 
         Parameters
@@ -273,7 +287,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             alarm[number] = self.alarm_
         return alarm
 
-    def _update_one(self, score):
+    def _update_one(self, score: float) -> None:
         if self.n_in_epoch_ == self.epoch:
             self.restart()
         p_value = _martingale.ranked_p_value(
@@ -292,7 +306,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self.n_seen_ += 1
         self.n_in_epoch_ += 1
 
-    def observe(self, X):
+    def observe(self, X: ImagesLike) -> NDArray[np.bool_]:
         """Score further images, in the order in which they were taken.
 
         Parameters
@@ -306,7 +320,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             As of `update`.
         """
         check_is_fitted(self)
-        if self.detector_ is None:
+        if self._feature_shift is None:
             raise ValueError(
                 "this DriftMonitor was calibrated on scores: give them to update"
             )
@@ -317,7 +331,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             self._feature_shift.add(vector)
         return alarm
 
-    def _look(self, images):
+    def _look(self, images: Images) -> Iterator[tuple[float, NDArray[np.float64]]]:
         """Yield score and description of every image; lazy images are read once."""
         kept = None
         if images.kind == "lazy":
@@ -330,7 +344,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             if kept is not None:
                 kept.kept.clear()
 
-    def shift(self) -> dict:
+    def shift(self) -> dict[str, float]:
         """How the images of this epoch differ from the calibration.
 
         Returns
@@ -358,7 +372,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             shift.update(self._feature_shift.measures())
         return shift
 
-    def history(self) -> tuple[np.ndarray, np.ndarray]:
+    def history(self) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
         """Capital over time, thinned to at most 2048 points.
 
         Returns
@@ -371,14 +385,14 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._history.points()
 
-    def _bin_counts(self, scores):
+    def _bin_counts(self, scores: NDArray[np.float64]) -> IndexArray:
         return np.bincount(self._edges.searchsorted(scores), minlength=_N_BINS)
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "calibration_scores_")
 
 
-def _small(image) -> np.ndarray:
+def _small(image: Array) -> Array:
     """Shrink an image (H, W, C) if it is large; return a stack of one."""
     height, width, n_channels = image.shape
     factor = min(1.0, _SIDE / max(height, width))
@@ -388,7 +402,7 @@ def _small(image) -> np.ndarray:
     return image.reshape(1, *image.shape[:2], n_channels)
 
 
-def _checked(scores) -> np.ndarray:
+def _checked(scores: npt.ArrayLike) -> NDArray[np.float64]:
     scores = np.asarray(scores, np.float64)
     if scores.ndim != 1:
         raise ValueError(f"scores have the shape (n,), but these {scores.shape}")

@@ -1,13 +1,17 @@
 """Which good images are held out, and what each of them counts."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_random_state
 
 from skuad.calibration._rates import n_needed, too_few
+from skuad.utils._typing import Array, Fold, IndexArray, RandomStateLike
 
 
-def conformal_folds(cv, n_images, groups=None) -> list:
+def conformal_folds(cv: Any, n_images: int, groups: Array | None = None) -> list[Fold]:
     """Split good images into what detectors learn from and what they are calibrated on.
 
     Parameters
@@ -66,7 +70,7 @@ def conformal_folds(cv, n_images, groups=None) -> list:
     return folds
 
 
-def check_promise(conformal, folds, groups):
+def check_promise(conformal: Any, folds: list[Fold], groups: Array | None) -> None:
     """Raise, before anything is fitted, if the images cannot keep the promise.
 
     Parameters
@@ -103,13 +107,13 @@ def check_promise(conformal, folds, groups):
             raise ValueError(too_few(n_units, unit, rate, kind, confidence))
 
 
-def group_weights(groups) -> tuple[np.ndarray, int]:
+def group_weights(groups: Array) -> tuple[NDArray[np.float64], int]:
     """Weights of images that sum to one in each group, and the number of groups."""
     _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return 1 / sizes[inverse], len(sizes)
 
 
-def one_per_group(groups, random_state) -> np.ndarray:
+def one_per_group(groups: Array, random_state: RandomStateLike) -> IndexArray:
     """Choose an image of every group at random; its index."""
     order = check_random_state(random_state).permutation(len(groups))
     _, first = np.unique(np.asarray(groups)[order], return_index=True)

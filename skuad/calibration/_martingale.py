@@ -3,6 +3,7 @@
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 # Bets: densities on [0, 1] in p. Tilts find a shift of the scores, either way; the
@@ -23,7 +24,7 @@ _DEAL = block_diag(
 _LOWEST = 1e-12
 
 
-def uniform(seed, number) -> float:
+def uniform(seed: int, number: int) -> float:
     """Random number in (0, 1) for a seed and a counter: SplitMix64.
 
     It needs no state, so that a restored monitor goes on as if it had never stopped.
@@ -35,7 +36,9 @@ def uniform(seed, number) -> float:
     return (((z ^ (z >> 31)) >> 11) + 0.5) * 2.0**-53
 
 
-def ranked_p_value(ranked, n_ranked, score, tie) -> float:
+def ranked_p_value(
+    ranked: NDArray[np.float64], n_ranked: int, score: float, tie: float
+) -> float:
     """P-value of a score among those so far, which it then joins.
 
     ``(number lower + tie * number equal) / number``, counting the score itself: for
@@ -65,7 +68,7 @@ def ranked_p_value(ranked, n_ranked, score, tie) -> float:
     return (low + tie * (high - low + 1)) / (n_ranked + 1)
 
 
-def bets(p_value) -> tuple[float, ...]:
+def bets(p_value: float) -> tuple[float, ...]:
     """Payoff of every bet, each of which is 1 on average over a uniform p-value."""
     p = min(max(p_value, _LOWEST), 1 - _LOWEST)
     tilt, spread = 1.6 * p - 0.8, 6 * (p - 0.5) ** 2
@@ -80,12 +83,14 @@ def bets(p_value) -> tuple[float, ...]:
     )
 
 
-def first_stakes() -> np.ndarray:
+def first_stakes() -> NDArray[np.float64]:
     """Capital of 1, dealt out evenly."""
     return np.full(len(_DEAL), 1 / len(_DEAL))
 
 
-def play(stakes, p_value) -> tuple[np.ndarray, float]:
+def play(
+    stakes: NDArray[np.float64], p_value: float
+) -> tuple[NDArray[np.float64], float]:
     """Bet on a p-value; return the stakes as shares of the capital, and its factor.
 
     A mixture over how often bets are changed of mixtures over bets: the composite

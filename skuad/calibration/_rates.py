@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
 from skuad.utils._param_validation import Interval, validate_params
@@ -18,7 +19,7 @@ _ROUNDING = 1e-9
     },
     prefer_skip_nested_validation=True,
 )
-def achievable_rates(n_images, confidence=0.95):
+def achievable_rates(n_images: int, confidence: float = 0.95) -> dict[str, float]:
     """Smallest false-alarm rates that held-out good images can promise.
 
     Parameters
@@ -59,7 +60,7 @@ def achievable_rates(n_images, confidence=0.95):
     }
 
 
-def n_needed(rate, guarantee, confidence) -> int:
+def n_needed(rate: float, guarantee: str | None, confidence: float) -> int:
     """Smallest number of images (or groups) that supports a rate."""
     if guarantee == "high_probability":
         n = np.log1p(-confidence) / np.log1p(-rate)
@@ -68,7 +69,9 @@ def n_needed(rate, guarantee, confidence) -> int:
     return max(1, int(np.ceil(n - _ROUNDING)))
 
 
-def allowed_weight(n_units, rate, guarantee, confidence) -> float:
+def allowed_weight(
+    n_units: int, rate: float, guarantee: str | None, confidence: float
+) -> float:
     """Weight of calibration scores at or below a new score up to which it is flagged.
 
     With one score for each of n images, a new score is flagged if at most k - 1 of them
@@ -95,25 +98,31 @@ def allowed_weight(n_units, rate, guarantee, confidence) -> float:
     return k if binom.cdf(k, n_units, rate) <= tail else k - 1
 
 
-def conformal_offset(scores, weights, allowed) -> float:
+def conformal_offset(
+    scores: NDArray[np.float64], weights: NDArray[np.float64], allowed: float
+) -> float:
     """Lowest score up to which the weight of all scores exceeds what is allowed.
 
     Scores below it are those that are flagged.
     """
     order = np.argsort(scores, kind="stable")
     cumulative = np.cumsum(weights[order])
-    position = np.searchsorted(cumulative, allowed, side="right")
+    position = int(np.searchsorted(cumulative, allowed, side="right"))
     return float(scores[order[min(position, len(order) - 1)]])
 
 
-def weight_at_or_below(new, scores, weights) -> np.ndarray:
+def weight_at_or_below(
+    new: NDArray[np.float64], scores: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Weight of the scores that are at most each new score."""
     order = np.argsort(scores, kind="stable")
     cumulative = np.concatenate([[0.0], np.cumsum(weights[order])])
     return cumulative[np.searchsorted(scores[order], new, side="right")]
 
 
-def p_value(weight, n_units, guarantee, confidence):
+def p_value(
+    weight: NDArray[np.float64], n_units: int, guarantee: str | None, confidence: float
+) -> NDArray[np.float64]:
     """P-value of new scores from the `weight_at_or_below` them.
 
     The new one counts itself. For "high_probability" it is the smallest rate at which
@@ -128,7 +137,9 @@ def p_value(weight, n_units, guarantee, confidence):
     return np.where(rank >= n_units, 1.0, beta.ppf(confidence, rank + 1, left))
 
 
-def cross_conformal_bound(rate, n_units, fold_sizes, *, is_grouped=False) -> float:
+def cross_conformal_bound(
+    rate: float, n_units: int, fold_sizes: list[int], *, is_grouped: bool = False
+) -> float:
     """Largest false-alarm rate of a detector calibrated over K folds.
 
     A new image is compared with each held-out score under the detector of that fold.
@@ -147,7 +158,9 @@ def cross_conformal_bound(rate, n_units, fold_sizes, *, is_grouped=False) -> flo
     return min(1.0, merged, symmetric)
 
 
-def too_few(n_units, unit, rate, guarantee, confidence) -> str:
+def too_few(
+    n_units: int, unit: str, rate: float, guarantee: str | None, confidence: float
+) -> str:
     """Say what is asked for, what it takes, and what can be had."""
     lowest = achievable_rates(n_units, confidence)
     kind = f" with {confidence:.0%} confidence" * (guarantee == "high_probability")
@@ -162,7 +175,7 @@ def too_few(n_units, unit, rate, guarantee, confidence) -> str:
     )
 
 
-def _rounded_up(rate) -> str:
+def _rounded_up(rate: float) -> str:
     """Rate in per cent, rounded so that asking for what is printed succeeds."""
     digits = max(2, 1 - int(np.floor(np.log10(100 * rate))))
     scale = 10**digits

@@ -70,5 +70,5 @@ class CalibrationSample:
         is_below = self.scores <= by_fold[:, self.fold]
         return self._p_values(np.array([self.weights[row].sum() for row in is_below]))
 
-    def _p_values(self, below):  # type: ignore[no-untyped-def]
+    def _p_values(self, below: NDArray[np.float64]) -> NDArray[np.float64]:
         return _rates.p_value(below, self.n_units, self.guarantee, self.confidence)

@@ -1,8 +1,9 @@
 """Embed every image once for all detectors of a cross-fit."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -10,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skuad.base import detect
 from skuad.io import ImageSequence
+from skuad.utils._typing import Array, ImagesLike
 
 # Bytes of features, and of images, that a cross-fit keeps. Beyond it they are made
 # again: time is lost, and memory is not.
@@ -19,15 +21,16 @@ MEMORY_LIMIT = 2 * 2**30
 class Kept:
     """Arrays by key, made once as long as they fit."""
 
-    def __init__(self, limit=MEMORY_LIMIT):
+    def __init__(self, limit: int = MEMORY_LIMIT) -> None:
         self.limit = limit
-        self.clear()
+        self.arrays: dict[Hashable, Array] = {}
+        self.n_bytes = 0
 
-    def clear(self):
+    def clear(self) -> None:
         """Forget everything."""
         self.arrays, self.n_bytes = {}, 0
 
-    def get(self, key, make):
+    def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """Return the array of a key; make it if it is not there."""
         if key in self.arrays:
             return self.arrays[key]
@@ -46,13 +49,15 @@ class FeatureStore(BaseEstimator):
     share the store; what is pickled is empty.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._local = threading.local()
 
-    def cache(self, function, ignore=None):
+    def cache(
+        self, function: Callable[..., Any], ignore: list[str] | None = None
+    ) -> Callable[..., Any]:
         """Return a function that looks into the store first; as joblib's Memory."""
 
-        def lookup(settings, digest, **arguments):
+        def lookup(settings: Hashable, digest: str, **arguments: Any) -> Any:
             features = getattr(self._local, "features", None)
             if features is None:
                 return function(settings, digest, **arguments)
@@ -63,7 +68,7 @@ class FeatureStore(BaseEstimator):
         return lookup
 
     @contextmanager
-    def active(self, features):
+    def active(self, features: Kept) -> Iterator[None]:
         """Share the features of images within the block and the thread."""
         before = getattr(self._local, "features", None)
         self._local.features = features
@@ -72,20 +77,20 @@ class FeatureStore(BaseEstimator):
         finally:
             self._local.features = before
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> "FeatureStore":
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: Any) -> "FeatureStore":
         return self
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def __setstate__(self, state):
-        self.__init__()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._local = threading.local()
 
 
-def share_features(detector, store):
+def share_features(detector: Any, store: FeatureStore) -> Any:
     """Give the store to every part of a detector that embeds and has no cache."""
     if isinstance(detector, FrozenEstimator):
         return detector
@@ -100,29 +105,31 @@ def share_features(detector, store):
     return detector
 
 
-class ReadOnce(Sequence):
+class ReadOnce(Sequence[Array]):
     """A lazy sequence that keeps the images that were read until it is cleared."""
 
-    def __init__(self, sequence):
+    def __init__(self, sequence: ImageSequence) -> None:
         self.sequence = sequence
         self.kept = Kept()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sequence)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         return self.kept.get(index, lambda: np.asarray(self.sequence[index]))
 
-    def roi(self, index):
+    def roi(self, index: int) -> Array | None:
         """Region of interest of an image, or None."""
         return self.sequence.roi(index)
 
-    def describe(self, index):
+    def describe(self, index: int) -> str:
         """Name an image for a message."""
         return self.sequence.describe(index)
 
 
-def in_turns(detectors, store, X):
+def in_turns(
+    detectors: list[Any], store: FeatureStore, X: ImagesLike
+) -> Iterator[list[Any]]:
     """Yield what several detectors find in each image, which is embedded once.
 
     Parameters

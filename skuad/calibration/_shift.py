@@ -1,9 +1,11 @@
 """How far scores and embeddings have moved, and which way."""
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 
 
-def population_stability_index(expected, counts) -> float:
+def population_stability_index(expected: npt.ArrayLike, counts: npt.ArrayLike) -> float:
     """Compute the population stability index of counts by bin.
 
     It is the sum of ``(a - e) * log(a / e)`` over the shares a and e of the bins; half a
@@ -20,11 +22,10 @@ def population_stability_index(expected, counts) -> float:
     -------
     psi : float
     """
-    expected, counts = (
-        np.asarray(item, np.float64) + 0.5 for item in (expected, counts)
-    )
-    expected, counts = expected / expected.sum(), counts / counts.sum()
-    return float(((counts - expected) * np.log(counts / expected)).sum())
+    reference = np.asarray(expected, np.float64) + 0.5
+    found = np.asarray(counts, np.float64) + 0.5
+    reference, found = reference / reference.sum(), found / found.sum()
+    return float(((found - reference) * np.log(found / reference)).sum())
 
 
 class FeatureShift:
@@ -36,7 +37,7 @@ class FeatureShift:
         A vector of features for each image of the reference.
     """
 
-    def __init__(self, reference):
+    def __init__(self, reference: NDArray[np.float64]) -> None:
         self.n_reference = len(reference)
         self.mean = reference.mean(axis=0)
         scale = reference.std(axis=0)
@@ -44,13 +45,13 @@ class FeatureShift:
         self.covariance = np.cov((reference - self.mean) / self.scale, rowvar=False)
         self.restart()
 
-    def restart(self):
+    def restart(self) -> None:
         """Forget all images but the reference."""
         self._n_seen = 0
         self._mean = np.zeros_like(self.mean)
         self._scatter = np.zeros_like(self.covariance)
 
-    def add(self, vector):
+    def add(self, vector: NDArray[np.float64]) -> None:
         """Take the features of one more image (Welford's update of the moments)."""
         vector = (vector - self.mean) / self.scale
         delta = vector - self._mean

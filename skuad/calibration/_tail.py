@@ -1,13 +1,15 @@
 """Peaks over threshold: a false-alarm rate beyond what was seen, by extrapolation."""
 
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
 
 # Peaks: the highest tenth of the scores, and no fewer than this many.
 _MIN_PEAKS, _PEAK_SHARE = 20, 0.1
 MIN_SCORES = 2 * _MIN_PEAKS
 
 
-def fit_tail(values) -> dict[str, float]:
+def fit_tail(values: NDArray[np.float64]) -> dict[str, float]:
     """Fit a generalised Pareto law to the highest values.
 
     The two parameters are those of L-moments, which need no iteration and do better
@@ -57,7 +59,7 @@ def fit_tail(values) -> dict[str, float]:
     }
 
 
-def tail_level(tail, rate) -> float:
+def tail_level(tail: dict[str, float], rate: float) -> float:
     """Level that a share `rate` of all values exceeds; inverse of `tail_share`."""
     log_ratio = np.log(tail["share"] / rate)
     shape, scale = tail["shape"], tail["scale"]
@@ -65,7 +67,7 @@ def tail_level(tail, rate) -> float:
     return float(tail["level"] + scale * growth)
 
 
-def tail_share(tail, values) -> np.ndarray:
+def tail_share(tail: dict[str, float], values: npt.ArrayLike) -> NDArray[np.float64]:
     """Share of all values that exceed each of these, which lie above the level."""
     shape, scale = tail["shape"], tail["scale"]
     excess = np.maximum(np.asarray(values, np.float64) - tail["level"], 0) / scale
@@ -74,7 +76,15 @@ def tail_share(tail, values) -> np.ndarray:
     return tail["share"] * np.maximum(1 + shape * excess, 0) ** (-1 / shape)
 
 
-def tail_intervals(values, tail, rate, *, confidence, random_state, n_resamples=1000):
+def tail_intervals(
+    values: NDArray[np.float64],
+    tail: dict[str, float],
+    rate: float,
+    *,
+    confidence: float,
+    random_state: np.random.RandomState,
+    n_resamples: int = 1000,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Intervals of the level and of its true rate, by the parametric bootstrap.
 
     Scores are drawn anew from the fitted law (from the scores themselves below the
