@@ -3,18 +3,22 @@
 import os
 import zlib
 from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 
 from skuad.base import ImageTransformer, validate_images
-from skuad.io import read_mask
+from skuad.io import ImageSequence, read_mask
 from skuad.utils._param_validation import Interval
+from skuad.utils._typing import Array, ImageLike, ImagesLike, MasksLike
 
 SEED = [Interval(Integral, 0, None, closed="left")]
 DATA_RANGE = [Interval(Integral, 1, 65535, closed="both"), None]
 
 
-def image_generator(image, random_state, copy=0):
+def image_generator(
+    image: Array, random_state: int, copy: int = 0
+) -> np.random.Generator:
     """Make the generator of an image, which neither order nor batch changes.
 
     Parameters
@@ -35,7 +39,9 @@ def image_generator(image, random_state, copy=0):
     return np.random.default_rng(np.random.SeedSequence([random_state, copy, digest]))
 
 
-def augment_alike(augmenter, image, mask=None, *, copy=0, name):
+def augment_alike(
+    augmenter: Any, image: Array, mask: Array | None = None, *, copy: int = 0, name: str
+) -> tuple[Array, Array | None]:
     """Augment an image and its mask by an augmenter that must keep the size.
 
     Raises
@@ -61,11 +67,13 @@ class Augmenter(ImageTransformer):
     """
 
     @property
-    def changes_masks(self):
+    def changes_masks(self) -> bool:
         """Whether pixels move or defects are added, so that masks have to follow."""
         return False
 
-    def augment_image(self, image, mask=None, *, copy=0):
+    def augment_image(
+        self, image: Array, mask: Array | None = None, *, copy: int = 0
+    ) -> tuple[Array, Array | None]:
         """Augment one image and its mask.
 
         Parameters
@@ -86,7 +94,9 @@ class Augmenter(ImageTransformer):
         rng = image_generator(image, self.random_state, copy)
         return self._change_both(image, mask, rng)
 
-    def augment(self, X, masks=None, *, copy=0):
+    def augment(
+        self, X: ImagesLike, masks: MasksLike | None = None, *, copy: int = 0
+    ) -> tuple[Array | list[Array], list[Array | int | None] | None]:
         """Augment images together with their masks.
 
         Parameters
@@ -114,33 +124,36 @@ class Augmenter(ImageTransformer):
                 f"there are {len(masks)} masks for {len(images)} images: give one per "
                 "image, None for a good image"
             )
-        augmented, changed_masks = [], []
+        augmented: list[Array] = []
+        changed_masks: list[Array | int | None] = []
 
-        def step(image):
+        def step(image: Array) -> Array:
             number = len(augmented)
             entry = None if masks is None else _mask_of(masks[number], image.shape[:2])
-            is_drawn = isinstance(entry, np.ndarray)
-            image, mask = self.augment_image(
-                image, entry if is_drawn else None, copy=copy
-            )
+            drawn = entry if isinstance(entry, np.ndarray) else None
+            image, mask = self.augment_image(image, drawn, copy=copy)
             augmented.append(image)
-            changed_masks.append(entry if mask is None and not is_drawn else mask)
+            changed_masks.append(entry if mask is None and drawn is None else mask)
             return image
 
         result = images.map(step)
-        if images.kind == "lazy":
+        if isinstance(result, ImageSequence):
             result = list(result)
         has_masks = masks is not None or any(m is not None for m in changed_masks)
         return result, changed_masks if has_masks else None
 
-    def _transform_image(self, image):
+    def _transform_image(self, image: Array) -> Array:
         return self.augment_image(image)[0]
 
-    def _change_both(self, image, mask, rng):
+    def _change_both(
+        self, image: Array, mask: Array | None, rng: np.random.Generator
+    ) -> tuple[Array, Array | None]:
         return self._change(image, rng), mask
 
 
-def _mask_of(entry, shape):
+def _mask_of(
+    entry: ImageLike | int | None, shape: tuple[int, ...]
+) -> Array | Literal[-1] | None:
     """Return a mask, None for a good image, or -1."""
     if entry is None:
         return None

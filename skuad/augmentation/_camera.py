@@ -1,21 +1,33 @@
 """What light and camera do to an image, as functions of arrays."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from skuad.augmentation._ranges import draw
+from skuad.augmentation._ranges import NumberRange, draw
 from skuad.preprocessing._pixels import check_pixels, full_scale
+from skuad.utils._typing import Array
 
 _JPEG_LONGEST_SIDE = 65500
 # OpenCV 5 has look-up tables of 16 bits; 4 has them of 8.
 _LUT_DTYPES = (np.uint8, np.uint16) if int(cv2.__version__[0]) >= 5 else (np.uint8,)
 # Since 4.11 a file is decoded to RGB, with no swap of the channels afterwards.
-_READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", None)
+_READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
 
 
-def check_number(name, value, low, high, *, low_open=False, high_open=False):
+def check_number(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> None:
     """Raise unless a number lies in an interval.
 
     Raises
@@ -32,7 +44,9 @@ def check_number(name, value, low, high, *, low_open=False, high_open=False):
         )
 
 
-def jpeg_compress(image, quality=90, *, data_range=None):
+def jpeg_compress(
+    image: ArrayLike, quality: int = 90, *, data_range: int | None = None
+) -> Array:
     """Store an image as a JPEG and read it back.
 
     Parameters
@@ -92,15 +106,24 @@ def jpeg_compress(image, quality=90, *, data_range=None):
     _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     del pixels  # the copy is not needed while the file is decoded
     if not is_colour:
-        return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE).reshape(image.shape)
-    if _READ_RGB is not None:
-        return cv2.imdecode(file, _READ_RGB)
-    return cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return _decode(file, cv2.IMREAD_GRAYSCALE).reshape(image.shape)
+    if _READS_RGB:
+        return _decode(file, cv2.IMREAD_COLOR_RGB)
+    return cv2.cvtColor(_decode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _decode(file: NDArray[np.uint8], flags: int) -> Array:
+    return np.asarray(cv2.imdecode(file, flags))
 
 
 def random_channel_gain(
-    image, *, red=(0.9, 1.1), blue=(0.9, 1.1), random_state=0, data_range=None
-):
+    image: ArrayLike,
+    *,
+    red: NumberRange = (0.9, 1.1),
+    blue: NumberRange = (0.9, 1.1),
+    random_state: int | np.random.Generator = 0,
+    data_range: int | None = None,
+) -> Array:
     """Tint an image: multiply red and blue by factors relative to green.
 
     These are the two numbers by which cameras set the white balance. A light of lower
@@ -150,7 +173,9 @@ def random_channel_gain(
     return _multiply_channels(image, gains[: image.shape[2]], data_range)
 
 
-def exposure_shift(image, stops=0.5, *, data_range=None):
+def exposure_shift(
+    image: ArrayLike, stops: float = 0.5, *, data_range: int | None = None
+) -> Array:
     """Expose an image longer or shorter: twice the light for each stop.
 
     Parameters
@@ -189,7 +214,9 @@ def exposure_shift(image, stops=0.5, *, data_range=None):
     return _multiply_channels(image, gains, data_range)
 
 
-def _multiply_channels(image, gains, data_range):
+def _multiply_channels(
+    image: Array, gains: Sequence[float] | NDArray[np.float64], data_range: int | None
+) -> Array:
     """Multiply every channel by a factor; integers are cut off at full scale."""
     # OpenCV has no half precision; it drops a last axis of length one.
     pixels = image.astype(np.float32) if image.dtype == np.float16 else image
@@ -200,7 +227,9 @@ def _multiply_channels(image, gains, data_range):
     return scaled.astype(image.dtype, copy=False).reshape(image.shape)
 
 
-def adjust_gamma(image, gamma=1.2, *, data_range=None):
+def adjust_gamma(
+    image: ArrayLike, gamma: float = 1.2, *, data_range: int | None = None
+) -> Array:
     """Raise pixels, as shares of full scale, to a power.
 
     Parameters
@@ -245,7 +274,7 @@ def adjust_gamma(image, gamma=1.2, *, data_range=None):
 
 
 @lru_cache(maxsize=8)
-def _gamma_table(dtype, gamma, limit):
+def _gamma_table(dtype: np.dtype[Any], gamma: float, limit: float) -> Array:
     levels = np.arange(np.iinfo(dtype).max + 1)
     table = np.rint(limit * (levels / limit) ** gamma)
     return np.where(levels <= limit, table, levels).astype(dtype)

@@ -1,6 +1,8 @@
 """What sensor, electronics and file do to an image, as seeded transformers."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from skuad.augmentation._base import DATA_RANGE, SEED, Augmenter
 from skuad.augmentation._camera import (
@@ -10,7 +12,15 @@ from skuad.augmentation._camera import (
     random_channel_gain,
 )
 from skuad.augmentation._noise import sensor_noise
-from skuad.augmentation._ranges import draw, draw_integer, integral, real
+from skuad.augmentation._ranges import (
+    IntegerRange,
+    NumberRange,
+    draw,
+    draw_integer,
+    integral,
+    real,
+)
+from skuad.utils._typing import Array
 
 
 class JPEGCompression(Augmenter):
@@ -51,18 +61,24 @@ class JPEGCompression(Augmenter):
     (2, 16, 16, 3)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "quality": integral(1, 100),
         "random_state": SEED,
         "data_range": DATA_RANGE,
     }
 
-    def __init__(self, quality=(60, 95), *, random_state=0, data_range=None):
+    def __init__(
+        self,
+        quality: IntegerRange = (60, 95),
+        *,
+        random_state: int = 0,
+        data_range: int | None = None,
+    ):
         self.quality = quality
         self.random_state = random_state
         self.data_range = data_range
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         quality = draw_integer(self.quality, rng)
         return jpeg_compress(image, quality, data_range=self.data_range)
 
@@ -111,7 +127,7 @@ class ChannelGain(Augmenter):
     array([[[[110, 100,  90]]]], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "red": real(0, None, "neither"),
         "blue": real(0, None, "neither"),
         "random_state": SEED,
@@ -119,14 +135,19 @@ class ChannelGain(Augmenter):
     }
 
     def __init__(
-        self, red=(0.9, 1.1), blue=(0.9, 1.1), *, random_state=0, data_range=None
+        self,
+        red: NumberRange = (0.9, 1.1),
+        blue: NumberRange = (0.9, 1.1),
+        *,
+        random_state: int = 0,
+        data_range: int | None = None,
     ):
         self.red = red
         self.blue = blue
         self.random_state = random_state
         self.data_range = data_range
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         return random_channel_gain(
             image,
             red=self.red,
@@ -174,18 +195,24 @@ class ExposureShift(Augmenter):
     array([[[100]]], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "stops": real(-16, 16),
         "random_state": SEED,
         "data_range": DATA_RANGE,
     }
 
-    def __init__(self, stops=(-0.5, 0.5), *, random_state=0, data_range=None):
+    def __init__(
+        self,
+        stops: NumberRange = (-0.5, 0.5),
+        *,
+        random_state: int = 0,
+        data_range: int | None = None,
+    ):
         self.stops = stops
         self.random_state = random_state
         self.data_range = data_range
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         stops = draw(self.stops, rng)
         return exposure_shift(image, stops, data_range=self.data_range)
 
@@ -232,7 +259,7 @@ class SensorNoise(Augmenter):
     0.02
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "read": real(0, 0.5),
         "shot": real(0, 0.5),
         "random_state": SEED,
@@ -240,14 +267,19 @@ class SensorNoise(Augmenter):
     }
 
     def __init__(
-        self, read=(0.0, 0.01), shot=(0.0, 0.02), *, random_state=0, data_range=None
+        self,
+        read: NumberRange = (0.0, 0.01),
+        shot: NumberRange = (0.0, 0.02),
+        *,
+        random_state: int = 0,
+        data_range: int | None = None,
     ):
         self.read = read
         self.shot = shot
         self.random_state = random_state
         self.data_range = data_range
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         read, shot = draw(self.read, rng), draw(self.shot, rng)
         return sensor_noise(
             image, read, shot, random_state=rng, data_range=self.data_range
@@ -292,17 +324,23 @@ class Gamma(Augmenter):
     array([[[0.25]]])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "gamma": real(0, 10, "right"),
         "random_state": SEED,
         "data_range": DATA_RANGE,
     }
 
-    def __init__(self, gamma=(0.8, 1.25), *, random_state=0, data_range=None):
+    def __init__(
+        self,
+        gamma: NumberRange = (0.8, 1.25),
+        *,
+        random_state: int = 0,
+        data_range: int | None = None,
+    ):
         self.gamma = gamma
         self.random_state = random_state
         self.data_range = data_range
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         gamma = draw(self.gamma, rng)
         return adjust_gamma(image, gamma, data_range=self.data_range)

@@ -1,6 +1,9 @@
 """Several augmenters in a row, and the preset for industrial cameras."""
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from skuad.augmentation._base import SEED, Augmenter
 from skuad.augmentation._camera_transformers import (
@@ -11,6 +14,13 @@ from skuad.augmentation._camera_transformers import (
     SensorNoise,
 )
 from skuad.augmentation._lens_transformers import DefocusBlur, MotionBlur, Vignette
+from skuad.augmentation._ranges import IntegerRange, NumberRange
+from skuad.utils._typing import Array
+
+#: A function that changes image and mask, such as `random_flip`.
+Augmentation: TypeAlias = Callable[
+    [Array, Array | None, np.random.Generator], tuple[Array, Array | None]
+]
 
 
 class Compose(Augmenter):
@@ -52,16 +62,18 @@ class Compose(Augmenter):
     ([[[6, 8], [2, 4]]], [[0, 0], [0, 1]])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "augmenters": [list, tuple],
         "random_state": SEED,
     }
 
-    def __init__(self, augmenters, *, random_state=0):
+    def __init__(
+        self, augmenters: Sequence[Augmenter | Augmentation], *, random_state: int = 0
+    ):
         self.augmenters = augmenters
         self.random_state = random_state
 
-    def _validate_params(self):
+    def _validate_params(self) -> None:
         super()._validate_params()
         for augmenter in self.augmenters:
             if isinstance(augmenter, Augmenter):
@@ -73,14 +85,16 @@ class Compose(Augmenter):
                 )
 
     @property
-    def changes_masks(self):
+    def changes_masks(self) -> bool:
         """Whether one of the augmenters moves pixels or adds defects."""
         return not all(
             isinstance(augmenter, Augmenter) and not augmenter.changes_masks
             for augmenter in self.augmenters
         )
 
-    def _change_both(self, image, mask, rng):
+    def _change_both(
+        self, image: Array, mask: Array | None, rng: np.random.Generator
+    ) -> tuple[Array, Array | None]:
         for augmenter in self.augmenters:
             if isinstance(augmenter, Augmenter):
                 image, mask = augmenter._change_both(image, mask, rng)
@@ -91,17 +105,17 @@ class Compose(Augmenter):
 
 def make_industrial_camera_augmenter(
     *,
-    vignette=(0.0, 0.15),
-    defocus=(0.0, 1.0),
-    motion=(0.0, 2.0),
-    exposure=(-0.25, 0.25),
-    read_noise=(0.0, 0.008),
-    shot_noise=(0.0, 0.015),
-    tint=(0.94, 1.06),
-    gamma=(0.92, 1.08),
-    jpeg_quality=(75, 98),
-    random_state=0,
-):
+    vignette: NumberRange | None = (0.0, 0.15),
+    defocus: NumberRange | None = (0.0, 1.0),
+    motion: NumberRange | None = (0.0, 2.0),
+    exposure: NumberRange | None = (-0.25, 0.25),
+    read_noise: NumberRange | None = (0.0, 0.008),
+    shot_noise: NumberRange | None = (0.0, 0.015),
+    tint: NumberRange | None = (0.94, 1.06),
+    gamma: NumberRange | None = (0.92, 1.08),
+    jpeg_quality: IntegerRange | None = (75, 98),
+    random_state: int = 0,
+) -> Compose:
     """Make an augmenter with what drifts in an industrial camera and its light.
 
     There are no flips and no rotations: where parts are mounted one way, they would
@@ -142,16 +156,21 @@ def make_industrial_camera_augmenter(
     >>> [type(step).__name__ for step in augmenter.augmenters]
     ['Vignette', 'DefocusBlur', 'ExposureShift', 'SensorNoise', 'ChannelGain', 'Gamma']
     """
-    noise = None if read_noise is None or shot_noise is None else read_noise
-    steps = [
-        (vignette, lambda: Vignette(strength=vignette)),
-        (defocus, lambda: DefocusBlur(radius=defocus)),
-        (motion, lambda: MotionBlur(length=motion)),
-        (exposure, lambda: ExposureShift(stops=exposure)),
-        (noise, lambda: SensorNoise(read=read_noise, shot=shot_noise)),
-        (tint, lambda: ChannelGain(red=tint, blue=tint)),
-        (gamma, lambda: Gamma(gamma=gamma)),
-        (jpeg_quality, lambda: JPEGCompression(quality=jpeg_quality)),
-    ]
-    chosen = [make() for value, make in steps if value is not None]
-    return Compose(chosen, random_state=random_state)
+    steps: list[Augmenter] = []
+    if vignette is not None:
+        steps.append(Vignette(strength=vignette))
+    if defocus is not None:
+        steps.append(DefocusBlur(radius=defocus))
+    if motion is not None:
+        steps.append(MotionBlur(length=motion))
+    if exposure is not None:
+        steps.append(ExposureShift(stops=exposure))
+    if read_noise is not None and shot_noise is not None:
+        steps.append(SensorNoise(read=read_noise, shot=shot_noise))
+    if tint is not None:
+        steps.append(ChannelGain(red=tint, blue=tint))
+    if gamma is not None:
+        steps.append(Gamma(gamma=gamma))
+    if jpeg_quality is not None:
+        steps.append(JPEGCompression(quality=jpeg_quality))
+    return Compose(steps, random_state=random_state)

@@ -1,14 +1,28 @@
 """What planted defects look like: for each kind, its material and where it lies."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import Array
+
+_Rng: TypeAlias = np.random.Generator
+_Float: TypeAlias = NDArray[np.float32]
+_Layer: TypeAlias = Callable[
+    [_Float, _Float, _Float, int, Array, _Rng], tuple[Array, _Float]
+]
 
 # ---- the kinds: (patch, y, x, size, source, rng) -> (material, weight) ---------------
 # patch is the float32 surrounding of the place, y and x its coordinates relative to it,
 # size the shorter side of the whole image, source where pasted material comes from.
 
 
-def _scratch(patch, y, x, size, source, rng):
+def _scratch(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Draw a thin, slightly bent groove, darker or brighter than its surrounding."""
     length = size * rng.uniform(0.16, 0.42)
     half_width = max(0.75, size * rng.uniform(0.0035, 0.007))
@@ -29,7 +43,9 @@ def _scratch(patch, y, x, size, source, rng):
     return material, _ramp(depth, 1.0)
 
 
-def _stain(patch, y, x, size, source, rng):
+def _stain(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Spill a translucent liquid: a tint of uneven density, sometimes with a rim."""
     depth, radius = _blob(y, x, size * rng.uniform(0.035, 0.085), rng)
     tint = np.array(_STAINS[rng.integers(len(_STAINS))], dtype=np.float32)
@@ -50,7 +66,9 @@ _STAINS = (
 )
 
 
-def _cut_paste(patch, y, x, size, source, rng):
+def _cut_paste(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Paste a piece of other material, or a turned piece of the image itself."""
     depth, _ = _blob(y, x, size * rng.uniform(0.04, 0.085), rng)
     height, width = patch.shape[:2]
@@ -61,13 +79,15 @@ def _cut_paste(patch, y, x, size, source, rng):
     top = rng.integers(source.shape[0] - side + 1)
     left = rng.integers(source.shape[1] - side + 1)
     piece = source[top : top + side, left : left + side]
-    piece = np.rot90(piece, rng.integers(1, 4))[:height, :width].astype(np.float32)
+    piece = np.rot90(piece, int(rng.integers(1, 4)))[:height, :width].astype(np.float32)
     # Equal mean colour: what is wrong is the structure, not the brightness.
     gain = (patch.mean((0, 1)) + 1) / (piece.mean((0, 1)) + 1) * rng.uniform(0.9, 1.1)
     return piece * gain, _ramp(depth, 2.0)
 
 
-def _blur(patch, y, x, size, source, rng):
+def _blur(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Wear the surface smooth."""
     depth, _ = _blob(y, x, size * rng.uniform(0.04, 0.085), rng)
     sigma = max(1.2, size * rng.uniform(0.012, 0.02))
@@ -75,7 +95,9 @@ def _blur(patch, y, x, size, source, rng):
     return smooth.reshape(patch.shape), _ramp(depth, 4.0)
 
 
-def _hole(patch, y, x, size, source, rng):
+def _hole(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Punch a small dark hole whose far wall catches some light."""
     depth, radius = _blob(y, x, size * rng.uniform(0.024, 0.05), rng, ragged=0.09)
     towards, _ = _turned(y, x, rng.uniform(0, 2 * np.pi))
@@ -86,7 +108,9 @@ def _hole(patch, y, x, size, source, rng):
     return material, _ramp(depth, 1.5)
 
 
-def _crack(patch, y, x, size, source, rng):
+def _crack(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Break the surface: a dark, jagged line that gets thinner and may fork."""
     length = size * rng.uniform(0.18, 0.42)
     half_width = max(0.75, size * rng.uniform(0.0025, 0.005))
@@ -111,7 +135,9 @@ def _crack(patch, y, x, size, source, rng):
     return material, _ramp(depth, 1.0)
 
 
-def _dent(patch, y, x, size, source, rng):
+def _dent(
+    patch: _Float, y: _Float, x: _Float, size: int, source: Array, rng: _Rng
+) -> tuple[Array, _Float]:
     """Push the surface in: one wall turns to the light, the other away from it."""
     depth, radius = _blob(y, x, size * rng.uniform(0.035, 0.075), rng)
     towards, _ = _turned(y, x, rng.uniform(0, 2 * np.pi))
@@ -124,7 +150,7 @@ def _dent(patch, y, x, size, source, rng):
 
 
 # kind: (layer, furthest extent from its centre as a fraction of the image's size)
-KINDS = {
+KINDS: dict[str, tuple[_Layer, float]] = {
     "scratch": (_scratch, 0.26),
     "stain": (_stain, 0.26),
     "cut_paste": (_cut_paste, 0.26),
@@ -138,7 +164,9 @@ KINDS = {
 # ---- shapes --------------------------------------------------------------------------
 
 
-def _blob(y, x, radius, rng, ragged=0.2):
+def _blob(
+    y: _Float, x: _Float, radius: float, rng: _Rng, ragged: float = 0.2
+) -> tuple[Array, float]:
     """Return the depth (pixels inside the outline; negative outside) and the radius."""
     radius = max(radius, 2.6)
     stretch = np.sqrt(rng.uniform(1.0, 1.9))
@@ -152,7 +180,7 @@ def _blob(y, x, radius, rng, ragged=0.2):
     return radius * np.clip(outline, 0.5, 1.8) - np.hypot(u, v), radius
 
 
-def _jagged(length, heading, rng):
+def _jagged(length: float, heading: float, rng: _Rng) -> NDArray[np.float64]:
     """Return the corners (y, x) of a line that wanders, from the origin."""
     n_pieces = int(rng.integers(8, 15))
     headings = heading + 0.55 * rng.standard_normal(n_pieces)
@@ -162,7 +190,9 @@ def _jagged(length, heading, rng):
     return np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
 
 
-def _distance_to_segment(y, x, start, stop):
+def _distance_to_segment(
+    y: _Float, x: _Float, start: NDArray[np.float64], stop: NDArray[np.float64]
+) -> _Float:
     """Return the distance of every pixel to a segment between two points (y, x)."""
     (y0, x0), (dy, dx) = start.astype(np.float32), (stop - start).astype(np.float32)
     t = ((y - y0) * dy + (x - x0) * dx) / max(dy * dy + dx * dx, np.float32(1e-6))
@@ -170,24 +200,25 @@ def _distance_to_segment(y, x, start, stop):
     return np.hypot(y - y0 - t * dy, x - x0 - t * dx)
 
 
-def _turned(y, x, angle):
+def _turned(y: _Float, x: _Float, angle: float) -> tuple[_Float, _Float]:
     """Return the coordinates along and across a direction."""
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cos * x + sin * y, cos * y - sin * x
 
 
-def _ramp(depth, width):
+def _ramp(depth: Array, width: float) -> _Float:
     """Return the blending weight: 0.5 on the outline, 0 to 1 over `width` pixels."""
     return np.clip(depth / np.float32(width) + 0.5, 0, 1).astype(np.float32)
 
 
-def _smooth_noise(shape, sigma, rng):
+def _smooth_noise(shape: tuple[int, ...], sigma: float, rng: _Rng) -> _Float:
     """Return Gaussian noise of unit variance and a correlation length of `sigma`."""
     noise = rng.standard_normal(shape, dtype=np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), max(sigma, 0.8))
-    return noise / max(float(noise.std()), 1e-6)
+    blurred = cv2.GaussianBlur(noise, (0, 0), max(sigma, 0.8))
+    smooth = np.asarray(blurred, np.float32)
+    return smooth / max(float(smooth.std()), 1e-6)
 
 
-def _roughness(patch):
+def _roughness(patch: _Float) -> float:
     """Return the standard deviation of the brightness, in gray levels."""
     return float(patch.mean(axis=2).std())

@@ -1,12 +1,16 @@
 """Defects planted into good images, with exact masks."""
 
 import difflib
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.augmentation._defect_layers import KINDS
 from skuad.preprocessing._pixels import full_scale
+from skuad.utils._typing import Array, IndexArray
 
 #: No pixel further than this many pixels from the mask is changed (soft edges).
 SOFT_EDGE = 4
@@ -19,8 +23,18 @@ MIN_SIZE = 32
 _VISIBLE = 6.0
 _DRAWS = 10
 
+_Window: TypeAlias = tuple[slice, slice]
 
-def plant_defect(image, kind, rng=0, *, foreground=None, donor=None, data_range=None):
+
+def plant_defect(
+    image: Array,
+    kind: str,
+    rng: int | np.random.Generator = 0,
+    *,
+    foreground: NDArray[np.bool_] | None = None,
+    donor: Array | None = None,
+    data_range: int | None = None,
+) -> tuple[Array, NDArray[np.bool_]]:
     """Plant one defect of a kind at a random place.
 
     Parameters
@@ -123,7 +137,7 @@ def plant_defect(image, kind, rng=0, *, foreground=None, donor=None, data_range=
     return defective, full_mask
 
 
-def defect_kinds():
+def defect_kinds() -> list[str]:
     """List the kinds of defects that `plant_defect` knows.
 
     Returns
@@ -134,7 +148,14 @@ def defect_kinds():
     return list(KINDS)
 
 
-def random_defect(image, mask, rng, *, kinds=None, foreground=None):
+def random_defect(
+    image: Array,
+    mask: Array | None,
+    rng: np.random.Generator,
+    *,
+    kinds: Sequence[str] | None = None,
+    foreground: NDArray[np.bool_] | None = None,
+) -> tuple[Array, NDArray[np.bool_]]:
     """Plant one defect of a random kind, for `Compose`.
 
     Parameters
@@ -178,7 +199,15 @@ def random_defect(image, mask, rng, *, kinds=None, foreground=None):
     return image, planted if mask is None else planted | (np.asarray(mask) != 0)
 
 
-def _draw(pixels, source, kind, rng, places, foreground, limit):
+def _draw(
+    pixels: Array,
+    source: Array,
+    kind: str,
+    rng: np.random.Generator,
+    places: IndexArray,
+    foreground: NDArray[np.bool_] | None,
+    limit: float,
+) -> tuple[_Window, Array, NDArray[np.bool_]]:
     """Draw one defect: its window of the image, the new pixels there and the mask."""
     layer, reach = KINDS[kind]
     size = min(pixels.shape[:2])
@@ -210,7 +239,7 @@ def _draw(pixels, source, kind, rng, places, foreground, limit):
 # ---- arguments -----------------------------------------------------------------------
 
 
-def _check_image(image, name):
+def _check_image(image: Any, name: str) -> None:
     ok = isinstance(image, np.ndarray) and (
         image.dtype in (np.uint8, np.uint16) or image.dtype.kind == "f"
     )
@@ -222,7 +251,7 @@ def _check_image(image, name):
         )
 
 
-def _as_channels(donor, pixels):
+def _as_channels(donor: Array, pixels: Array) -> Array:
     """Return a donor with as many channels as the image has."""
     _check_image(donor, "donor")
     if donor.dtype != pixels.dtype:
@@ -240,7 +269,7 @@ def _as_channels(donor, pixels):
     return cv2.cvtColor(donor, cv2.COLOR_RGB2GRAY)[..., None]
 
 
-def _places(shape, foreground):
+def _places(shape: tuple[int, ...], foreground: NDArray[np.bool_] | None) -> IndexArray:
     """Return the flat indices of the pixels that can be the centre of a defect."""
     margin = min(shape) // 10
     allowed = np.zeros(shape, dtype=bool)

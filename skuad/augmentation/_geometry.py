@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 
 from skuad.augmentation._camera import check_number
+from skuad.utils._typing import Array
 
 
-def random_flip(image, mask, rng):
+def random_flip(
+    image: Array, mask: Array | None, rng: np.random.Generator
+) -> tuple[Array, Array | None]:
     """Mirror an image left to right, upside down, both or not at all.
 
     Parameters
@@ -41,13 +44,13 @@ def random_flip(image, mask, rng):
     (array([[3, 2, 1]]), array([[False, False,  True]]))
     """
     down, across = (-1 if flip else 1 for flip in rng.random(2) < 0.5)
-    flipped = [
-        None if item is None else item[::down, ::across] for item in (image, mask)
-    ]
-    return tuple(flipped)
+    flipped = image[::down, ::across]
+    return flipped, None if mask is None else mask[::down, ::across]
 
 
-def random_rotation(image, mask, rng):
+def random_rotation(
+    image: Array, mask: Array | None, rng: np.random.Generator
+) -> tuple[Array, Array | None]:
     """Turn an image by 0, 90, 180 or 270 degrees.
 
     Parameters
@@ -80,11 +83,18 @@ def random_rotation(image, mask, rng):
            [1., 0.]])
     """
     turns = int(rng.integers(4))
-    turned = [None if item is None else np.rot90(item, turns) for item in (image, mask)]
-    return tuple(turned)
+    turned = np.rot90(image, turns)
+    return turned, None if mask is None else np.rot90(mask, turns)
 
 
-def random_shift(image, mask, rng, *, max_shift=0.02, max_angle=0.0):
+def random_shift(
+    image: Array,
+    mask: Array | None,
+    rng: np.random.Generator,
+    *,
+    max_shift: float = 0.02,
+    max_angle: float = 0.0,
+) -> tuple[Array, Array | None]:
     """Move and turn an image a little, as a part that lies loose in its fixture.
 
     Parameters
@@ -133,7 +143,7 @@ def random_shift(image, mask, rng, *, max_shift=0.02, max_angle=0.0):
     matrix = cv2.getRotationMatrix2D(middle, angle, 1.0)
     matrix[:, 2] += (across, down)
 
-    def warped(pixels, flags):
+    def warped(pixels: Array, flags: int) -> Array:
         moved = cv2.warpAffine(
             np.ascontiguousarray(pixels),
             matrix,

@@ -1,11 +1,14 @@
 """What happens before the sensor, as seeded transformers."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from skuad.augmentation._base import SEED, Augmenter
 from skuad.augmentation._blur import defocus_blur, motion_blur
-from skuad.augmentation._ranges import draw, real
+from skuad.augmentation._ranges import NumberRange, draw, real
 from skuad.augmentation._vignette import vignette
+from skuad.utils._typing import Array
 
 
 class Vignette(Augmenter):
@@ -43,16 +46,16 @@ class Vignette(Augmenter):
     array([140, 159, 166, 159, 140], dtype=uint8)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "strength": real(0, 1, "left"),
         "random_state": SEED,
     }
 
-    def __init__(self, strength=(0.0, 0.3), *, random_state=0):
+    def __init__(self, strength: NumberRange = (0.0, 0.3), *, random_state: int = 0):
         self.strength = strength
         self.random_state = random_state
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         return vignette(image, draw(self.strength, rng))
 
 
@@ -93,16 +96,16 @@ class DefocusBlur(Augmenter):
     array([[[0.  , 0.2 , 0.61, 0.2 , 0.  ]]])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "radius": real(0, 100),
         "random_state": SEED,
     }
 
-    def __init__(self, radius=(0.0, 2.0), *, random_state=0):
+    def __init__(self, radius: NumberRange = (0.0, 2.0), *, random_state: int = 0):
         self.radius = radius
         self.random_state = random_state
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         return defocus_blur(image, draw(self.radius, rng))
 
 
@@ -146,17 +149,23 @@ class MotionBlur(Augmenter):
     array([[[0.  , 0.25, 0.5 , 0.25, 0.  ]]])
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "length": real(0, 200),
         "angle": real(-360, 360),
         "random_state": SEED,
     }
 
-    def __init__(self, length=(0.0, 5.0), angle=0.0, *, random_state=0):
+    def __init__(
+        self,
+        length: NumberRange = (0.0, 5.0),
+        angle: NumberRange = 0.0,
+        *,
+        random_state: int = 0,
+    ):
         self.length = length
         self.angle = angle
         self.random_state = random_state
 
-    def _change(self, image, rng):
+    def _change(self, image: Array, rng: np.random.Generator) -> Array:
         length, angle = draw(self.length, rng), draw(self.angle, rng)
         return motion_blur(image, length, angle)

@@ -1,10 +1,14 @@
 """Noise of an image sensor, as a function of arrays."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.augmentation._camera import check_number
 from skuad.preprocessing._pixels import check_pixels, full_scale
+from skuad.utils._typing import Array
 
 # About this many values are worked on at a time, so that they stay in the cache.
 _BLOCK = 1 << 16
@@ -16,7 +20,14 @@ _POOL = 1 << 18
 _UNIT_BITS = 5
 
 
-def sensor_noise(image, read=0.005, shot=0.01, *, random_state=0, data_range=None):
+def sensor_noise(
+    image: ArrayLike,
+    read: float = 0.005,
+    shot: float = 0.01,
+    *,
+    random_state: int | np.random.Generator = 0,
+    data_range: int | None = None,
+) -> Array:
     r"""Add the noise of an image sensor: that of reading out, and that of photons.
 
     Parameters
@@ -88,7 +99,7 @@ def sensor_noise(image, read=0.005, shot=0.01, *, random_state=0, data_range=Non
     return noisy
 
 
-def _spans(size, rng):
+def _spans(size: int, rng: np.random.Generator) -> Iterator[tuple[slice, slice]]:
     """Yield blocks of values, and the part of the pool that each one takes."""
     starts = range(0, size, _BLOCK)
     if size <= _POOL:
@@ -100,7 +111,9 @@ def _spans(size, rng):
         yield slice(start, stop), slice(offset, offset + stop - start)
 
 
-def _add(values, read, shot, limit, rng):
+def _add(
+    values: Array, read: float, shot: float, limit: float, rng: np.random.Generator
+) -> Array:
     pool = rng.standard_normal(min(values.size, _POOL), np.float32)
     out = np.empty_like(values)
     for span, drawn in _spans(values.size, rng):
@@ -115,7 +128,9 @@ def _add(values, read, shot, limit, rng):
     return out
 
 
-def _add_equally_to_bytes(values, read, rng):
+def _add_equally_to_bytes(
+    values: NDArray[np.uint8], read: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Add noise that is the same in the dark and in the light, in whole gray levels."""
     pool = rng.standard_normal(min(values.size, _POOL), np.float32) * (255 * read)
     levels = np.clip(np.rint(pool), -255, 255).astype(np.int16)
@@ -129,7 +144,9 @@ def _add_equally_to_bytes(values, read, rng):
     return out
 
 
-def _add_to_bytes(values, read, shot, rng):
+def _add_to_bytes(
+    values: NDArray[np.uint8], read: float, shot: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Add noise in 16-bit integers: deviates by deviations, shifted back to levels."""
     deviations = 255 * np.sqrt(read**2 + shot**2 * np.arange(256) / 255)
     # As fine as fits: 127 units by 255 steps, and the rounding, are below 2**15.
