@@ -9,9 +9,9 @@ import pytest
 _ROOT = Path(__file__).parent
 #: The extras `test` and `doc` install them all; the library itself needs none.
 _OPTIONAL = {
-    "anomalib", "build", "distributed", "faiss", "fastapi", "matplotlib", "mypy",
-    "numpydoc", "open_clip", "pandas", "skops", "sphinx", "timm", "torch", "twine",
-    "yaml",
+    "anomalib", "asv", "build", "distributed", "faiss", "fastapi", "matplotlib",
+    "mypy", "numpydoc", "open_clip", "pandas", "skops", "sphinx", "timm", "torch",
+    "twine", "yaml",
 }  # fmt: skip
 _EXAMPLES_NEED = {
     "skuad/feature_extraction/_openclip_embedder.py": "open_clip",
