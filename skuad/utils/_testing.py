@@ -68,12 +68,12 @@ def instances() -> dict[str, list[Any]]:
         WhiteBalance,
     )
 
-    rate = {"false_alarm_rate": 0.1}
+    rate: dict[str, Any] = {"false_alarm_rate": 0.1}
     # The battery seeds the outer estimator only, and of a greedy bank no training row
     # need be far away.
     inner = PatchKNN(coreset="random", random_state=0)
     networks = _networks()
-    found = {
+    found: dict[str, list[Any]] = {
         "Augmented": [
             Augmented(inner, augmentation.ExposureShift(), n_copies=1, **rate)
         ],
@@ -128,8 +128,12 @@ def _openclip_instances() -> dict[str, list[Any]]:
     from skuad.utils._testing_openclip import tiny_openclip
 
     folder = _temporary_folder()
-    tiny = {"image_size": (64, 64), "batch_size": 1}
-    vit = {**tiny_openclip("vit", folder), "image_size": (32, 32), "batch_size": 1}
+    tiny: dict[str, Any] = {"image_size": (64, 64), "batch_size": 1}
+    vit: dict[str, Any] = {
+        **tiny_openclip("vit", folder),
+        "image_size": (32, 32),
+        "batch_size": 1,
+    }
     return {
         "OpenCLIPEmbedder": [
             OpenCLIPEmbedder(**tiny_openclip(kind, folder), **tiny)
