@@ -7,9 +7,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skuad.base._pool import mask_outside, pool_map
+from skuad.utils._typing import ImagesLike, MapAndScore
 
 
-def detect(estimator, X) -> Iterator[tuple[np.ndarray, float]]:
+def detect(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
     """Yield map and score of every image for any fitted estimator that makes maps.
 
     Parameters
@@ -38,7 +39,7 @@ def detect(estimator, X) -> Iterator[tuple[np.ndarray, float]]:
         yield from _detect_foreign(estimator, X)
 
 
-def _detect_foreign(estimator, X):
+def _detect_foreign(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
     """Yield maps and scores of an estimator that knows no regions of interest."""
     scores = None
     if hasattr(estimator, "score_samples"):

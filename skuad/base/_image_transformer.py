@@ -1,26 +1,31 @@
 """What an image transformer owes its users."""
 
 from copy import copy
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skuad.io import ImageSequence
 from skuad.utils._param_validation import _fit_context
+from skuad.utils._typing import Array, ImagesLike, TargetsLike
 from skuad.utils._validation import good_images, validate_images
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ImageEstimator(TransformerMixin, BaseEstimator):
     """Tags and output of an estimator whose samples are images."""
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Literal["default"] | None = None) -> "Self":
         """Accept the default container; images and maps are no data frames.
 
         Parameters
@@ -47,16 +52,16 @@ class ImageTransformer(ImageEstimator):
     also writes ``_fit_images(images)`` and sets the tag ``requires_fit``.
     """
 
-    _parameter_constraints: ClassVar[dict] = {}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "Self":
         """Check the parameters, and learn from the good images if there is a need.
 
         Parameters
@@ -76,7 +81,7 @@ class ImageTransformer(ImageEstimator):
             self._fit_images(images)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> Array | list[Any] | ImageSequence:
         """Transform every image.
 
         Parameters

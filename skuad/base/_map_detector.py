@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from numbers import Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin, clone
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base._image_transformer import ImageEstimator
+from skuad.io._images import Images
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
 from skuad.utils._repr import FittedReprMixin
 from skuad.utils._thresholds import (
@@ -17,7 +20,19 @@ from skuad.utils._thresholds import (
     contamination_offset,
     false_alarm_offset,
 )
+from skuad.utils._typing import (
+    Array,
+    Fold,
+    ImagesLike,
+    IndexArray,
+    IntArray,
+    MapAndScore,
+    TargetsLike,
+)
 from skuad.utils._validation import good_images, validate_images
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
@@ -37,19 +52,25 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         Number of good images that it was fitted on.
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "false_alarm_rate": [Interval(Real, 0, 1, closed="neither")],
         "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
         "calibration": [StrOptions({"auto", "leave_one_out"}), "cv_object", None],
     }
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, groups=None):
+    def fit(
+        self,
+        X: ImagesLike,
+        y: TargetsLike = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> "Self":
         """Learn from good images and set the threshold.
 
         Parameters
@@ -81,7 +102,9 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
             self.offset_ = np.nan
         return self
 
-    def fit_predict(self, X, y=None, **kwargs):
+    def fit_predict(
+        self, X: ImagesLike, y: TargetsLike = None, **kwargs: Any
+    ) -> IntArray:
         """Fit, and decide for the same images.
 
         Parameters
@@ -100,7 +123,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         """
         return self.fit(X, y, **kwargs).predict(X)
 
-    def detect(self, X) -> Iterator[tuple[np.ndarray, float]]:
+    def detect(self, X: ImagesLike) -> Iterator[MapAndScore]:
         """Yield the anomaly map and the anomaly score of every image.
 
         This is the primitive that `transform` and `score_samples` are views of; it
@@ -121,7 +144,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         check_is_fitted(self)
         return self._detect(validate_images(self, X, reset=False))
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> Array | list[Array]:
         """Anomaly maps.
 
         Parameters
@@ -141,7 +164,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
             [anomaly_map for anomaly_map, _ in self._detect(images)]
         )
 
-    def score_samples(self, X):
+    def score_samples(self, X: ImagesLike) -> NDArray[np.float64]:
         """Score of every image: low is anomalous.
 
         Parameters
@@ -156,7 +179,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         check_is_fitted(self)
         return self._scores(validate_images(self, X, reset=False))
 
-    def decision_function(self, X):
+    def decision_function(self, X: ImagesLike) -> NDArray[np.float64]:
         """Score of every image minus the threshold: negative is anomalous.
 
         Parameters
@@ -181,7 +204,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
             )
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: ImagesLike) -> IntArray:
         """Decide for every image: +1 is good, -1 anomalous.
 
         Parameters
@@ -195,14 +218,14 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def _scores(self, images) -> np.ndarray:
+    def _scores(self, images: Images) -> NDArray[np.float64]:
         return -np.array([score for _, score in self._detect(images)], np.float64)
 
     def _without_threshold(self) -> str:
         """Say why there is no threshold and what to do, for a message."""
         return "it was fitted with calibration=None: fit it with calibration='auto'"
 
-    def _fit_without_threshold(self, X):
+    def _fit_without_threshold(self, X: ImagesLike) -> tuple[Images, Any]:
         """Fit as part of a detector that sets the threshold; return what was learnt."""
         self._validate_params()
         images = validate_images(self, X, reset=True)
@@ -210,10 +233,12 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         self.offset_ = np.nan
         return images, learned
 
-    def _folds(self, n_images, groups) -> list:
+    def _folds(self, n_images: int, groups: ArrayLike | None) -> list[Fold]:
         return calibration_folds(self.calibration, n_images, groups)
 
-    def _held_out_scores(self, images, folds, learned) -> np.ndarray:
+    def _held_out_scores(
+        self, images: Images, folds: list[Fold], learned: Any
+    ) -> NDArray[np.float64]:
         """Score every image by a detector that was fitted without its fold."""
         fold_scores = Parallel(n_jobs=getattr(self, "n_jobs", None))(
             delayed(self._score_fold)(images, learned, train, test)
@@ -230,7 +255,9 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
             )
         return scores[tested]
 
-    def _score_fold(self, images, learned, train, test) -> np.ndarray:
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         """Fit a clone on some images and score others; `learned` is not used here."""
         fold = clone(self).set_params(calibration=None, contamination=None)
         return fold.fit(images.subset(train)).score_samples(images.subset(test))

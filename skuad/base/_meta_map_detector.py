@@ -1,14 +1,22 @@
 """What a detector round another detector has in common with its like."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skuad.base._image_transformer import ImageTransformer
 from skuad.base._map_detector import MapDetector
+from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods
+from skuad.utils._typing import ImagesLike, IndexArray
+
+#: From the items to learn from and the items to score to the scores of these.
+HeldOutScores: TypeAlias = Callable[[IndexArray, IndexArray], NDArray[np.float64]]
 
 
 class MetaMapDetector(MetaEstimatorMixin, MapDetector):
@@ -17,12 +25,12 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
     They own the threshold: inner detectors are fitted with ``calibration=None``.
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "detector": [HasMethods(["fit", "transform"])],
         **MapDetector._parameter_constraints,
     }
 
-    def _clone_detector(self):
+    def _clone_detector(self) -> Any:
         """Clone the inner detector, without the thresholds that nobody asks for."""
         detector = clone(self.detector)
         owners = {
@@ -38,7 +46,7 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         )
         return detector.set_params(**{name: None for name in unused if name in names})
 
-    def _fit_detector(self, X):
+    def _fit_detector(self, X: ImagesLike) -> HeldOutScores | None:
         """Fit the inner detector.
 
         Returns
@@ -48,7 +56,7 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
             is one of ours, holds out by itself, without going through all X again.
         """
         self.detector_ = inner = self._clone_detector()
-        steps = ()
+        steps: Any = ()
         if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
             steps, inner = inner[:-1], inner[-1]
         if not isinstance(inner, MapDetector):
@@ -59,11 +67,13 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         images, learned = inner._fit_without_threshold(X)
         return lambda train, test: inner._score_fold(images, learned, train, test)
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         if learned is None:
             return super()._score_fold(images, learned, train, test)
         return learned(train, test)
 
 
-def _is_stateless(step):
+def _is_stateless(step: Any) -> bool:
     return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit

@@ -1,9 +1,12 @@
 """Scores out of maps, and maps within a region."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skuad.utils._typing import Pool
 
 
-def pool_map(anomaly_map: np.ndarray, pool) -> float:
+def pool_map(anomaly_map: ArrayLike, pool: Pool) -> float:
     """Score an image by its anomaly map.
 
     Parameters
@@ -27,7 +30,9 @@ def pool_map(anomaly_map: np.ndarray, pool) -> float:
     return float(values.mean(dtype=np.float64))
 
 
-def mask_outside(anomaly_map: np.ndarray, roi: np.ndarray) -> np.ndarray:
+def mask_outside(
+    anomaly_map: NDArray[np.float32], roi: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """Set a map to zero outside a region, or to its lowest value inside if negative.
 
     Parameters

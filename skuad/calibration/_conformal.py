@@ -408,7 +408,7 @@ class ConformalDetector(MetaMapDetector):
     ) -> NDArray[np.float64]:
         fold = copy(self)
         fold._fit_without_threshold(images.subset(train).data)
-        return fold.score_samples(images.subset(test))
+        return fold.score_samples(images.subset(test).data)
 
     def _views(
         self, images: Images

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,5 +30,9 @@ ImagesLike: TypeAlias = Sequence[ImageLike] | Array
 MasksLike: TypeAlias = Sequence[ImageLike | int | None] | Array
 #: The y of fit: labels of +1 and -1, masks, or a list of both; None says nothing.
 TargetsLike: TypeAlias = ArrayLike | MasksLike | None
+#: An anomaly map (H, W) and the score of its image, both high where anomalous.
+MapAndScore: TypeAlias = tuple[NDArray[np.float32], float]
+#: How the values of a map give a score: a share is that of the highest values.
+Pool: TypeAlias = Literal["max", "mean"] | float
 #: Anomaly maps (H, W) in a sequence, or one array of shape (n, H, W).
 MapsLike: TypeAlias = Sequence[Array] | Array
