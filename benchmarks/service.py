@@ -41,6 +41,7 @@ SERVICE = Path(__file__).parents[1] / "doc" / "examples" / "service"
 N_CLIENTS = 4
 N_FILES = 8
 WARM = 500
+TIMEOUT = 300  # seconds, of the start and of a request
 COMMON = {"coreset": "random", "calibration": None, "random_state": 0}
 COLUMNS = ("detector", "image", "requests", "first", "p50", "p99", "images/s", "memory")
 
@@ -75,18 +76,23 @@ def running_service(model, log):
             stderr=subprocess.STDOUT,
         )
     try:
+        deadline = time.monotonic() + TIMEOUT
         while True:
             try:
-                ask(http.client.HTTPConnection("127.0.0.1", port), "GET", "/health")
+                ask(connect(port), "GET", "/health")
                 break
             except ConnectionRefusedError:
-                if process.poll() is not None:
+                if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(Path(log).read_text()) from None
                 time.sleep(0.1)
         yield port, process.pid
     finally:
         process.terminate()
         process.wait(60)
+
+
+def connect(port):
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
 
 def ask(connection, method, path, content=None):
@@ -120,7 +126,7 @@ def measure(detector, shape, n_requests, folder):
     uploads = [Path(path).read_bytes() for path in paths]
     log = os.path.join(folder, "log.txt")
     with running_service(model, log) as (port, process):
-        one = http.client.HTTPConnection("127.0.0.1", port)
+        one = connect(port)
         first, _ = ask(one, "POST", "/inspect", uploads[0])
         alone = [ask(one, "POST", "/inspect", content)[1] for content in uploads]
         warm = WARM if n_requests > WARM else n_requests // 4
@@ -128,7 +134,7 @@ def measure(detector, shape, n_requests, folder):
 
         def client():
             """Send images until all have been sent."""
-            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection = connect(port)
             found = []
             while True:
                 with lock:

@@ -37,6 +37,18 @@ FOLDER = Path(__file__).parents[2] / "doc" / "examples" / "service"
 NEW = make_images(4, seed=6)
 NEW[2, 10:20, 10:20] = 255  # a defect
 
+#: Ends a process that opens a connection; it may answer those that come.
+NO_CONNECTIONS = """
+import os, sys
+
+def refuse(event, arguments):
+    if event == "socket.connect":
+        print("it connects to", arguments[1], file=sys.stderr, flush=True)
+        os._exit(1)
+
+sys.addaudithook(refuse)
+"""
+
 
 @pytest.fixture(scope="module")
 def module():
@@ -228,6 +240,7 @@ def test_the_container_has_all_that_it_needs(model, uploads, tmp_path):
     pip = [sys.executable, "-m", "pip", "install", *offline.split()]
     subprocess.run([*pip, str(site), str(root / "src")], check=True)
     shutil.rmtree(root / "src")
+    (site / "sitecustomize.py").write_text(NO_CONNECTIONS)
 
     settings = dict(
         setting.split("=")
