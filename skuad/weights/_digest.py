@@ -4,8 +4,10 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from skuad.utils._typing import StrPath
 
-def sha256_of(path) -> str:
+
+def sha256_of(path: StrPath) -> str:
     """Return the SHA-256 of a file, in hexadecimal; known from before if unchanged."""
     path = Path(path)
     status = path.stat()
@@ -13,11 +15,11 @@ def sha256_of(path) -> str:
 
 
 @lru_cache(maxsize=64)
-def _sha256(path, size, modified):
+def _sha256(path: str, size: int, modified: int) -> str:
     return read_sha256(path)
 
 
-def read_sha256(path) -> str:
+def read_sha256(path: StrPath) -> str:
     """Return the SHA-256 of a file, in hexadecimal, by reading it."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -3,14 +3,23 @@
 import hashlib
 import io
 import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skuad.utils._typing import StrPath
 from skuad.weights._digest import read_sha256, sha256_of
 from skuad.weights._find import WeightsNotFoundError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_Estimator = TypeVar("_Estimator")
 
 
 class WeightsChangedError(ValueError):
@@ -33,9 +42,9 @@ class WeightsSource:
 
     sha256: str
     path: str
-    content: np.ndarray | None = None
+    content: NDArray[np.uint8] | None = None
 
-    def open(self):
+    def open(self) -> BinaryIO:
         """Open the weights for reading, as a binary file."""
         if self.content is not None:
             return io.BytesIO(self.content.tobytes())
@@ -58,7 +67,10 @@ class WeightsHolder:
         Its content, with ``store_weights=True`` only.
     """
 
-    def _hold_weights(self):
+    store_weights: bool
+    _find_weights: Callable[[], Path]
+
+    def _hold_weights(self) -> None:
         path = self._find_weights()
         self.weights_path_ = os.path.abspath(path)
         self.weights_sha256_ = sha256_of(path)
@@ -80,7 +92,7 @@ class WeightsHolder:
             raise self._changed(path, found)
         return WeightsSource(expected, path)
 
-    def _fitted_path(self):
+    def _fitted_path(self) -> str:
         """Return where the file of fit is now: in its place, or where names lead."""
         if os.path.isfile(self.weights_path_):
             return self.weights_path_
@@ -95,7 +107,7 @@ class WeightsHolder:
                 "store_weights=True needs no file"
             ) from error
 
-    def _changed(self, path, found):
+    def _changed(self, path: StrPath, found: str) -> WeightsChangedError:
         return WeightsChangedError(
             f"{path} is not the file that this {type(self).__name__} was fitted with: its "
             f"SHA-256 is {found}, expected {self.weights_sha256_}. Fit again with the new "
@@ -103,7 +115,7 @@ class WeightsHolder:
             "skuad.weights.relocate_weights(estimator, path)"
         )
 
-    def check_weights(self):
+    def check_weights(self) -> "Self":
         """Read the weights and compare their SHA-256 with that of fit.
 
         Returns
@@ -118,7 +130,7 @@ class WeightsHolder:
             If it is another one.
         """
         if hasattr(self, "weights_"):
-            found = hashlib.sha256(self.weights_).hexdigest()
+            found = hashlib.sha256(self.weights_.data).hexdigest()
             path = "the stored copy of the weights"
         else:
             path = self._fitted_path()
@@ -127,7 +139,7 @@ class WeightsHolder:
             raise self._changed(path, found)
         return self
 
-    def relocate_weights(self, path):
+    def relocate_weights(self, path: StrPath) -> "Self":
         """Look for the weights at another place from now on.
 
         Parameters
@@ -150,7 +162,7 @@ class WeightsHolder:
         return self
 
 
-def check_weights(estimator):
+def check_weights(estimator: Any) -> dict[str, str]:
     """Check the weights of every part of a fitted estimator.
 
     Parameters
@@ -185,7 +197,7 @@ def check_weights(estimator):
     }
 
 
-def relocate_weights(estimator, path):
+def relocate_weights(estimator: _Estimator, path: StrPath) -> _Estimator:
     """Tell a fitted estimator where its weights are now.
 
     Parameters
@@ -220,12 +232,12 @@ def relocate_weights(estimator, path):
     return estimator
 
 
-def needs_weights(estimator) -> bool:
+def needs_weights(estimator: Any) -> bool:
     """Whether a part of a fitted estimator was fitted with weights."""
     return any(True for _ in _holders(estimator))
 
 
-def _holders(value, seen=None):
+def _holders(value: Any, seen: set[int] | None = None) -> Iterator[WeightsHolder]:
     """Yield every fitted holder of weights in an estimator, each object once."""
     seen = set() if seen is None else seen
     if id(value) in seen:
@@ -234,7 +246,7 @@ def _holders(value, seen=None):
         seen.add(id(value))
         if isinstance(value, WeightsHolder) and hasattr(value, "weights_sha256_"):
             yield value
-        parts = vars(value).values()
+        parts: Iterable[Any] = vars(value).values()
     elif isinstance(value, dict):
         parts = value.values()
     elif isinstance(value, list | tuple):

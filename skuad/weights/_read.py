@@ -2,11 +2,16 @@
 
 import pickle
 import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from skuad.weights._holder import WeightsSource
 
+if TYPE_CHECKING:
+    import torch
 
-def read_state_dict(source: WeightsSource) -> dict:
+
+def read_state_dict(source: WeightsSource) -> "dict[str, torch.Tensor]":
     """Read tensors by name from a file of torch or safetensors; no code of it is run.
 
     Parameters
@@ -28,7 +33,9 @@ def read_state_dict(source: WeightsSource) -> dict:
         head = file.read(9)
         file.seek(0)
         try:
-            state = _read_safetensors(file) if head[8:] == b"{" else _read_torch(file)
+            state: Any = (
+                _read_safetensors(file) if head[8:] == b"{" else _read_torch(file)
+            )
         except (
             OSError,
             RuntimeError,
@@ -51,7 +58,7 @@ def read_state_dict(source: WeightsSource) -> dict:
     return state
 
 
-def _read_safetensors(file):
+def _read_safetensors(file: BinaryIO) -> "dict[str, torch.Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -61,23 +68,27 @@ def _read_safetensors(file):
         raise ValueError(str(error)) from error
 
 
-def _read_torch(file):
+def _read_torch(file: BinaryIO) -> Any:
     import torch
 
     return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _are_tensors(values):
+def _are_tensors(values: Iterable[Any]) -> bool:
     import torch
 
     return all(isinstance(value, torch.Tensor) for value in values)
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def load_strictly(model, state_dict, source: WeightsSource):
+def load_strictly(
+    model: "torch.nn.Module",
+    state_dict: "dict[str, torch.Tensor]",
+    source: WeightsSource,
+) -> None:
     """Load weights into a network; every tensor must be there, of the right shape.
 
     Raises
