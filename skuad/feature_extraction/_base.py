@@ -4,15 +4,24 @@ import hashlib
 import os
 from collections.abc import Iterator
 from copy import copy
+from typing import Any, TypeAlias
 
 import numpy as np
+from joblib import Memory
 from joblib import hash as joblib_hash
+from numpy.typing import NDArray
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_memory
 
 import skuad
 from skuad.base import ImageTransformer, validate_images
 from skuad.feature_extraction._feature_map import FeatureMap
-from skuad.io._images import check_image
+from skuad.io import ImageSequence
+from skuad.io._images import Images, check_image
+from skuad.utils._typing import Array, ImagesLike, StrPath
+
+#: Where features are kept: a folder, or a cache of joblib.
+MemoryLike: TypeAlias = StrPath | Memory | None
 
 
 class Embedder(ImageTransformer):
@@ -23,15 +32,16 @@ class Embedder(ImageTransformer):
     height and width of an image in pixels (line scans are exempt), and ``batch_size``.
     """
 
+    memory: MemoryLike
     min_size = 1
     batch_size = 1
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def embed(self, X) -> Iterator[FeatureMap]:
+    def embed(self, X: ImagesLike | Images) -> Iterator[FeatureMap]:
         """Yield the features of every image, reading the images as it goes.
 
         Parameters
@@ -57,7 +67,7 @@ class Embedder(ImageTransformer):
                     )
             yield from self._embed_batch(arrays)
 
-    def transform(self, X):
+    def transform(self, X: ImagesLike) -> list[FeatureMap] | ImageSequence | Array:
         """Embed every image.
 
         Parameters
@@ -79,23 +89,23 @@ class Embedder(ImageTransformer):
             np.stack([item.values for item in features]) if images.is_rows else features
         )
 
-    def _is_large_enough(self, image):
+    def _is_large_enough(self, image: Array) -> bool:
         return min(image.shape[:2]) >= self.min_size
 
-    def _too_small(self, image):
+    def _too_small(self, image: Array) -> str:
         return (
             f"is {image.shape[0]} x {image.shape[1]} pixels, but {type(self).__name__} "
             f"needs {self.min_size} x {self.min_size} or more: enlarge the image, or give "
             "line scans as the rows of a 2-D float array"
         )
 
-    def _cache_settings(self):
+    def _cache_settings(self) -> tuple[Any, ...]:
         """Return what features depend on beside the pixels; a version of skuad too."""
         kind = type(self)
         parameters = {**self.get_params(), "memory": None}
         return skuad.__version__, kind.__module__, kind.__qualname__, parameters
 
-    def _embed_batch(self, arrays) -> list[FeatureMap]:
+    def _embed_batch(self, arrays: list[Array]) -> list[FeatureMap]:
         if self.memory is None:
             values = self._embed(arrays)
         else:
@@ -113,17 +123,17 @@ class Embedder(ImageTransformer):
         ]
 
 
-def _as_memory(memory):
+def _as_memory(memory: MemoryLike) -> str | Memory | None:
     return os.fspath(memory) if isinstance(memory, os.PathLike) else memory
 
 
 class _EmbedOne:
     """A picklable step from one image to its features."""
 
-    def __init__(self, embedder):
+    def __init__(self, embedder: Embedder):
         self.embedder = embedder
 
-    def __call__(self, image):
+    def __call__(self, image: Array) -> FeatureMap:
         image = check_image(
             image, n_channels=getattr(self.embedder, "n_channels_in_", None)
         )
@@ -132,15 +142,17 @@ class _EmbedOne:
         return self.embedder._embed_batch([image])[0]
 
 
-def _embed_one(settings, digest, *, embedder, image):
+def _embed_one(
+    settings: str, digest: str, *, embedder: Embedder, image: Array
+) -> NDArray[np.float32]:
     """Embed one image; the cache looks at `settings` and `digest` only."""
     return embedder._embed([image])[0]
 
 
-def _digest(image) -> str:
+def _digest(image: Array) -> str:
     """Hash of an image's pixels, shape and dtype."""
     content = hashlib.blake2b(
         f"{image.dtype.str}{image.shape}".encode(), digest_size=20
     )
-    content.update(np.ascontiguousarray(image))
+    content.update(np.ascontiguousarray(image).data)
     return content.hexdigest()

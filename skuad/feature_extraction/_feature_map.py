@@ -1,6 +1,11 @@
 """One image's patch features, with the size of the image that they describe."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from skuad.utils._typing import Array
 
 
 class FeatureMap:
@@ -38,39 +43,41 @@ class FeatureMap:
 
     __slots__ = ("image_shape", "values")
 
-    def __init__(self, values, image_shape):
-        values = np.ascontiguousarray(values, dtype=np.float32)
-        if values.ndim != 3 or values.size == 0:
+    def __init__(self, values: ArrayLike, image_shape: Sequence[int]):
+        patches = np.ascontiguousarray(values, dtype=np.float32)
+        if patches.ndim != 3 or patches.size == 0:
             raise ValueError(
                 "values must be (h, w, d) with at least one patch and one feature, "
-                f"got shape {values.shape}."
+                f"got shape {patches.shape}."
             )
         height, width = image_shape[:2]
-        self.values = values
+        self.values = patches
         self.image_shape = (int(height), int(width))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Grid height, grid width and number of features."""
         return self.values.shape
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of axes of the values, 3."""
         return self.values.ndim
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[np.float32]:
         """Type of the values, float32."""
         return self.values.dtype
 
     @property
-    def rows(self):
+    def rows(self) -> NDArray[np.float32]:
         """The patches as rows, row by row of the grid: a view of shape (h * w, d)."""
         return self.values.reshape(-1, self.values.shape[2])
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> Array:
         return np.array(self.values, dtype=dtype, copy=copy)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"FeatureMap(shape={self.shape}, image_shape={self.image_shape})"

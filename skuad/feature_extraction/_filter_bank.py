@@ -1,10 +1,17 @@
 """Colour and structure of small windows: patch features that need no weights."""
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.feature_extraction._grid import cell_weights, grid_shape
 from skuad.io._scale import unit_float
+from skuad.utils._typing import Array
+
+_Float: TypeAlias = NDArray[np.float32]
 
 # Differences are taken at these scales: sigma of a Gaussian, in pixels.
 _SCALES = (0.5, 1.0, 2.0)
@@ -22,7 +29,9 @@ _STRIP_PIXELS = 2**18
 _MAX_CHANNELS = 128
 
 
-def filter_bank(image, *, stride=8, data_range=None):
+def filter_bank(
+    image: ArrayLike, *, stride: int = 8, data_range: float | None = None
+) -> NDArray[np.float32]:
     """Describe every patch of an image by its colour and its structure.
 
     Colour is the mean and the local standard deviation of each channel; red, green and
@@ -99,19 +108,19 @@ def filter_bank(image, *, stride=8, data_range=None):
     >>> round(float(features[1, 3, 3]), 2)  # all gradients lie along x
     1.0
     """
-    image = _as_channels(image)
-    shape = grid_shape(image.shape, stride)
-    moments = _window_means(_cell_means(image, shape, data_range), image.shape)
-    n_colours = image.shape[2]
+    pixels = _as_channels(image)
+    shape = grid_shape(pixels.shape, stride)
+    moments = _window_means(_cell_means(pixels, shape, data_range), pixels.shape)
+    n_colours = pixels.shape[2]
     features = _colour_features(moments[..., : 2 * n_colours])
-    features[0] += _offset(image, data_range)
+    features[0] += _offset(pixels, data_range)
     structure = moments[..., 2 * n_colours :]
     for scale in range(len(_SCALES)):
         features += _structure_features(structure[..., 6 * scale : 6 * scale + 6])
     return np.concatenate(features, axis=2, dtype=np.float32)
 
 
-def _as_channels(image):
+def _as_channels(image: ArrayLike) -> Array:
     """Return the image as (height, width, channels), without alpha."""
     image = np.asarray(image)
     if image.ndim not in (2, 3) or image.size == 0:
@@ -124,12 +133,12 @@ def _as_channels(image):
     return image[..., :3] if image.shape[2] == 4 else image
 
 
-def _colours(image, data_range):
+def _colours(image: Array, data_range: float | None) -> list[_Float]:
     """Return the unit-range planes: luminance and opponent colours, or channels."""
-    planes = unit_float(image, data_range=data_range)
+    scaled = unit_float(image, data_range=data_range)
     if image.dtype.kind == "f":
-        planes = np.clip(planes, -_LIMIT, _LIMIT)
-    planes = [np.ascontiguousarray(planes[..., i]) for i in range(planes.shape[2])]
+        scaled = np.clip(scaled, -_LIMIT, _LIMIT)
+    planes = [np.ascontiguousarray(scaled[..., i]) for i in range(scaled.shape[2])]
     if len(planes) != 3:
         return planes
     red, green, blue = planes
@@ -137,7 +146,7 @@ def _colours(image, data_range):
     return [(2 * yellow + blue) / 3, red - green, yellow - blue]
 
 
-def _offset(image, data_range):
+def _offset(image: Array, data_range: float | None) -> _Float:
     """Return a typical value of each colour, to subtract before anything is squared.
 
     The variance is a mean of squares minus a squared mean, which loses its digits
@@ -147,7 +156,9 @@ def _offset(image, data_range):
     return np.array([plane.mean(dtype=np.float64) for plane in sample], np.float32)
 
 
-def _cell_means(image, shape, data_range):
+def _cell_means(
+    image: Array, shape: tuple[int, int], data_range: float | None
+) -> _Float:
     """Average every response over every cell: (h, w, 2 * c + 18)."""
     (height, width), (h, w) = image.shape[:2], shape
     offset = _offset(image, data_range)
@@ -171,7 +182,9 @@ def _cell_means(image, shape, data_range):
     return np.concatenate(strips)
 
 
-def _responses(strip, offset, data_range):
+def _responses(
+    strip: Array, offset: _Float, data_range: float | None
+) -> Iterator[Array]:
     """Yield the planes whose means are the features' raw moments."""
     planes = _colours(strip, data_range)
     for plane, value in zip(planes, offset, strict=True):
@@ -180,7 +193,7 @@ def _responses(strip, offset, data_range):
         yield plane * plane
     luminance = planes[0]
     if len(planes) not in (1, 3):
-        luminance = sum(planes[1:], start=luminance) / len(planes)
+        luminance = sum(planes[1:], start=luminance) / np.float32(len(planes))
     border = cv2.BORDER_REFLECT
     for scale in _SCALES:
         smooth = _gaussian(luminance, scale, scale)
@@ -198,7 +211,7 @@ def _responses(strip, offset, data_range):
         yield np.abs(laplacian, out=laplacian)
 
 
-def _window_means(cells, image_shape):
+def _window_means(cells: _Float, image_shape: tuple[int, ...]) -> _Float:
     """Turn means over cells into means over windows, `_WINDOW` pixels wide."""
     cell = np.divide(image_shape[:2], cells.shape[:2])
     # A cell is itself a window, of variance size ** 2 / 12.
@@ -211,31 +224,32 @@ def _window_means(cells, image_shape):
     return np.concatenate(parts, axis=2)
 
 
-def _gaussian(values, sigma_y, sigma_x):
+def _gaussian(values: _Float, sigma_y: float, sigma_x: float) -> _Float:
     # Not cv2.GaussianBlur: its cut-off depends on the dtype and the version.
-    kernels = [
+    across, down = (
         cv2.getGaussianKernel(2 * _radius(sigma) + 1, max(sigma, 1e-3), cv2.CV_32F)
         for sigma in (sigma_x, sigma_y)
-    ]
-    return cv2.sepFilter2D(values, -1, *kernels, borderType=cv2.BORDER_REFLECT)
+    )
+    smooth = cv2.sepFilter2D(values, -1, across, down, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(smooth, np.float32)
 
 
-def _radius(sigma):
+def _radius(sigma: float) -> int:
     return int(np.ceil(3 * sigma))
 
 
-def _log_root(square):
+def _log_root(square: _Float) -> _Float:
     return np.log(square + _FLOOR**2) / 2
 
 
-def _colour_features(moments):
+def _colour_features(moments: _Float) -> list[_Float]:
     mean, mean_square = moments[..., 0::2], moments[..., 1::2]
     # Rounding may leave the variance of a constant patch a little below 0.
     variance = np.maximum(mean_square - mean * mean, 0)
     return [mean, _log_root(variance)]
 
 
-def _structure_features(moments):
+def _structure_features(moments: _Float) -> list[_Float]:
     xx, yy, xy, laplacian_square, gradient, laplacian = np.moveaxis(moments, 2, 0)
     energy = xx + yy + np.float32(_FLOOR**2)
     features = [

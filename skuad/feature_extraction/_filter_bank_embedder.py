@@ -2,11 +2,15 @@
 
 import os
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from skuad.feature_extraction._base import Embedder
+import numpy as np
+from numpy.typing import NDArray
+
+from skuad.feature_extraction._base import Embedder, MemoryLike
 from skuad.feature_extraction._filter_bank import filter_bank
 from skuad.utils._param_validation import HasMethods, Interval
+from skuad.utils._typing import Array
 
 
 class FilterBankEmbedder(Embedder):
@@ -38,7 +42,7 @@ class FilterBankEmbedder(Embedder):
     FeatureMap(shape=(8, 12, 24), image_shape=(64, 96))
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "stride": [Interval(Integral, 1, None, closed="left")],
         "data_range": [Interval(Real, 0, None, closed="neither"), None],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
@@ -46,12 +50,18 @@ class FilterBankEmbedder(Embedder):
 
     min_size = 16
 
-    def __init__(self, stride=8, *, data_range=None, memory=None):
+    def __init__(
+        self,
+        stride: int = 8,
+        *,
+        data_range: float | None = None,
+        memory: MemoryLike = None,
+    ):
         self.stride = stride
         self.data_range = data_range
         self.memory = memory
 
-    def _embed(self, images):
+    def _embed(self, images: list[Array]) -> list[NDArray[np.float32]]:
         return [
             filter_bank(image, stride=self.stride, data_range=self.data_range)
             for image in images

@@ -5,14 +5,16 @@ fractions of a pixel where the division leaves a rest, so that a grid always cov
 its image exactly. This is the half-pixel convention of image resizing.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 
-def grid_shape(image_shape: tuple[int, ...], stride: int) -> tuple[int, int]:
+def grid_shape(image_shape: Sequence[int], stride: int) -> tuple[int, int]:
     """Shape of the patch grid over an image.
 
     Parameters
@@ -36,15 +38,17 @@ def grid_shape(image_shape: tuple[int, ...], stride: int) -> tuple[int, int]:
     (1, 13)
     """
     height, width = image_shape[:2]
-    return tuple(
-        max(1, (2 * size + stride) // (2 * stride)) for size in (height, width)
-    )
+    return _n_cells(height, stride), _n_cells(width, stride)
+
+
+def _n_cells(size: int, stride: int) -> int:
+    return max(1, (2 * size + stride) // (2 * stride))
 
 
 @lru_cache(maxsize=64)
 def cell_weights(
     size: int, n_cells: int, first: int = 0, last: int | None = None
-) -> np.ndarray:
+) -> csr_array:
     """Share of each pixel in each cell's mean, along one axis.
 
     Parameters
@@ -76,7 +80,7 @@ def cell_weights(
     return csr_array((data, pixel - pixel[0], indptr), shape=shape)
 
 
-def area_mean(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def area_mean(values: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Mean of pixel values over each cell of a grid.
 
     Pixels that two cells share count in each by the share that it covers.
@@ -99,13 +103,13 @@ def area_mean(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     >>> area_mean([[0, 3, 6]], (1, 2))
     array([[1., 5.]], dtype=float32)
     """
-    values = np.asarray(values, np.float32)
-    rows = cell_weights(values.shape[0], shape[0]) @ values
-    columns = cell_weights(values.shape[1], shape[1]) @ np.ascontiguousarray(rows.T)
+    pixels = np.asarray(values, np.float32)
+    rows = cell_weights(pixels.shape[0], shape[0]) @ pixels
+    columns = cell_weights(pixels.shape[1], shape[1]) @ np.ascontiguousarray(rows.T)
     return np.ascontiguousarray(columns.T)
 
 
-def upsample_map(grid: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+def upsample_map(grid: ArrayLike, image_shape: Sequence[int]) -> NDArray[np.float32]:
     """Bilinear interpolation of patch values at the centres of pixels.
 
     A patch's value sits at the centre of its cell; beyond the centres of the outer
@@ -135,16 +139,19 @@ def upsample_map(grid: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     >>> upsample_map([[0, 1]], (1, 4))
     array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
     """
-    grid = np.ascontiguousarray(grid, np.float32)
-    if grid.ndim != 2 or grid.size == 0:
-        raise ValueError(f"grid must be 2-D and not empty, got shape {grid.shape}.")
+    cells = np.ascontiguousarray(grid, np.float32)
+    if cells.ndim != 2 or cells.size == 0:
+        raise ValueError(f"grid must be 2-D and not empty, got shape {cells.shape}.")
     height, width = image_shape[:2]
-    if grid.shape == (height, width):
-        return grid.copy()
-    return cv2.resize(grid, (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
+    if cells.shape == (height, width):
+        return cells.copy()
+    size = int(width), int(height)
+    return np.asarray(
+        cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
-def coverage(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def coverage(mask: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Share of each cell that a pixel mask covers.
 
     Parameters
@@ -170,8 +177,8 @@ def coverage(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     >>> coverage([[1, 1, 0, 0, 0, 0]], (1, 2))
     array([[0.6666667, 0.       ]], dtype=float32)
     """
-    mask = np.asarray(mask)
-    if mask.ndim != 2 or mask.size == 0:
-        raise ValueError(f"mask must be 2-D and not empty, got shape {mask.shape}.")
+    pixels = np.asarray(mask)
+    if pixels.ndim != 2 or pixels.size == 0:
+        raise ValueError(f"mask must be 2-D and not empty, got shape {pixels.shape}.")
     # Rounding may leave the sum of a full cell's weights an ulp above 1.
-    return np.minimum(area_mean(mask != 0, shape), np.float32(1))
+    return np.minimum(area_mean(pixels != 0, shape), np.float32(1))

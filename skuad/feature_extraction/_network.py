@@ -1,11 +1,16 @@
 """What embedders by a pretrained network have in common."""
 
+from __future__ import annotations
+
 import os
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.feature_extraction._base import Embedder
 from skuad.io._scale import unit_float
@@ -18,7 +23,18 @@ from skuad.utils._torch import (
     resolve_dtype,
     run_in_batches,
 )
+from skuad.utils._typing import Array, ImagesLike, TargetsLike
 from skuad.weights import WeightsHolder
+
+if TYPE_CHECKING:
+    import torch
+
+#: Size of the input: the image's own, its shorter side, or height and width.
+ImageSize: TypeAlias = int | Sequence[int] | None
+Layers: TypeAlias = Sequence[int] | None
+Merge: TypeAlias = Literal["concatenate", "mean"]
+
+_Result = TypeVar("_Result")
 
 
 class NetworkEmbedder(WeightsHolder, Embedder):
@@ -34,9 +50,14 @@ class NetworkEmbedder(WeightsHolder, Embedder):
     """
 
     _extra: ClassVar[str]
-    data_range = None
-    merge = "concatenate"
-    _parameter_constraints: ClassVar[dict] = {
+    layers: Layers
+    image_size: ImageSize
+    average: int | None
+    data_range: float | None = None
+    merge: Merge = "concatenate"
+    device: str
+    dtype: str
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "layers": ["array-like", None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "average": [Interval(Integral, 1, None, closed="left"), None],
@@ -48,7 +69,7 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
-    def fit(self, X, y=None):
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> NetworkEmbedder:
         """Check the parameters and record the weights.
 
         Parameters
@@ -67,7 +88,7 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         self._network()
         return self
 
-    def _network(self):
+    def _network(self) -> tuple[PatchNetwork, tuple[Any, ...]]:
         """Return the network, its weights loaded once per process, with its key."""
         _check_image_size(self.image_size)
         if self.average is not None and self.average % 2 == 0:
@@ -81,12 +102,12 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         source = self._weights_source()
         key = (type(self), self._network_key(), source.sha256, device, dtype)
 
-        def build():
+        def build() -> PatchNetwork:
             return self._build_network(source).to(device, dtype)
 
         return load_network(key, build), key
 
-    def _cache_settings(self):
+    def _cache_settings(self) -> tuple[Any, ...]:
         # Where the weights lie does not matter, but what they are.
         ignored = {"weights", "batch_size", "store_weights", "device"}
         version, module, name, parameters = super()._cache_settings()
@@ -95,10 +116,12 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         parameters["dtype"] = resolve_dtype(self.dtype, resolve_device(self.device))
         return version, module, name, parameters, self._weights_source().sha256
 
-    def _embed(self, images):
+    def _embed(self, images: list[Array]) -> list[NDArray[np.float32]]:
         network, key = self._network()
 
-        def embed(batch, shape):
+        def embed(
+            batch: list[Array], shape: tuple[int, int]
+        ) -> list[NDArray[np.float32]]:
             return network.embed(
                 batch,
                 shape,
@@ -112,7 +135,14 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         return run_by_shape(embed, images, self.image_size, stride, key=key)
 
 
-def run_by_shape(run, images, image_size, stride, *, key) -> list:
+def run_by_shape(
+    run: Callable[[list[Array], tuple[int, int]], list[_Result]],
+    images: Sequence[Array],
+    image_size: ImageSize,
+    stride: int,
+    *,
+    key: tuple[Any, ...],
+) -> list[_Result]:
     """Run a network on images of any sizes, those of one input size together.
 
     Parameters
@@ -134,14 +164,14 @@ def run_by_shape(run, images, image_size, stride, *, key) -> list:
         One per image.
     """
 
-    def run_alike(alike, shape):
+    def run_alike(alike: list[Array], shape: tuple[int, int]) -> list[_Result]:
         return run_in_batches(lambda batch: run(batch, shape), alike, key=(*key, shape))
 
     shapes = [_input_shape(image, image_size, stride) for image in images]
     return apply_by_group(run_alike, images, shapes)
 
 
-class PatchNetwork:
+class PatchNetwork(ABC):
     """A network that turns a batch of images into grids of patch features.
 
     Parameters
@@ -152,41 +182,53 @@ class PatchNetwork:
         Of the channels of the images that the network was trained on, in [0, 1].
     reductions : list of int
         Stride of every layer, in pixels.
-
-    A subclass writes ``default_layers()``, a list of indices, and ``grids(x, layers)``:
-    from (B, 3, H, W) to a list of (B, C, h, w).
     """
 
-    def __init__(self, model, *, mean, std, reductions):
+    def __init__(
+        self,
+        model: Any,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        reductions: Sequence[int],
+    ):
         self.model = model
         self.mean, self.std = mean, std
         self.reductions = list(reductions)
         self.is_grid_of_tokens = len(set(self.reductions)) == 1
         self.default_average = 1 if self.is_grid_of_tokens else 3
 
-    def resolve_layers(self, layers):
+    @abstractmethod
+    def default_layers(self) -> list[int]:
+        """Return the indices of the layers that are used unless others are asked for."""
+
+    @abstractmethod
+    def grids(self, x: torch.Tensor, layers: Layers) -> list[torch.Tensor]:
+        """Return the features of the layers, as a list of (B, C, h, w)."""
+
+    def resolve_layers(self, layers: Layers) -> list[int]:
         """Return the indices of layers, ascending and not negative."""
         n_layers = len(self.reductions)
-        layers = self.default_layers() if layers is None else list(layers)
-        if not layers:
+        chosen = self.default_layers() if layers is None else list(layers)
+        if not chosen:
             raise ValueError("layers is empty: name at least one, or give None")
-        for layer in layers:
+        for layer in chosen:
             if not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
                 raise ValueError(
-                    f"layers={layers} has {layer}, but this network has the layers "
+                    f"layers={chosen} has {layer}, but this network has the layers "
                     f"0 to {n_layers - 1}, of strides {self.reductions}"
                 )
-        return sorted({layer % n_layers for layer in layers})
+        return sorted({layer % n_layers for layer in chosen})
 
-    def layers_of_strides(self, *strides):
+    def layers_of_strides(self, *strides: int) -> list[int]:
         """Return the indices of the layers of these strides, in pixels."""
         return [i for i, r in enumerate(self.reductions) if r in strides]
 
-    def stride(self, layers):
+    def stride(self, layers: Layers) -> int:
         """Return the coarsest stride of these layers: inputs are multiples of it."""
         return max(self.reductions[layer] for layer in self.resolve_layers(layers))
 
-    def to(self, device, dtype):
+    def to(self, device: str, dtype: str) -> PatchNetwork:
         """Move the network; return it."""
         import torch
 
@@ -198,14 +240,14 @@ class PatchNetwork:
 
     def embed(
         self,
-        images,
-        shape,
+        images: Sequence[Array],
+        shape: tuple[int, int],
         *,
-        layers,
-        average,
-        data_range=None,
-        merge="concatenate",
-    ) -> list[np.ndarray]:
+        layers: Layers,
+        average: int | None,
+        data_range: float | None = None,
+        merge: Merge = "concatenate",
+    ) -> list[NDArray[np.float32]]:
         """Embed images (H, W, C) of any sizes at one input size.
 
         Returns
@@ -240,7 +282,7 @@ class PatchNetwork:
             features = self._merge(grids, merge).permute(0, 2, 3, 1).contiguous()
             return list(features.cpu().numpy())
 
-    def _merge(self, grids, merge):
+    def _merge(self, grids: list[torch.Tensor], merge: Merge) -> torch.Tensor:
         """Put the features of several layers together."""
         import torch
 
@@ -254,14 +296,21 @@ class PatchNetwork:
             )
         return torch.stack(grids).mean(0)
 
-    def prepare(self, images, shape, data_range=None):
+    def prepare(
+        self,
+        images: Sequence[Array],
+        shape: tuple[int, int],
+        data_range: float | None = None,
+    ) -> torch.Tensor:
         """Return images (H, W, C) of any sizes as one input, (B, 3, h, w)."""
         import torch
 
         inputs = [self._as_input(image, shape, data_range) for image in images]
         return torch.cat(inputs).to(self.dtype)
 
-    def _as_input(self, image, shape, data_range):
+    def _as_input(
+        self, image: Array, shape: tuple[int, int], data_range: float | None
+    ) -> torch.Tensor:
         """Resize without cropping, scale and normalise: (1, 3, h, w)."""
         import torch
         from torch.nn import functional
@@ -282,8 +331,8 @@ class PatchNetwork:
         return (x.clamp(0, 1).expand(-1, 3, -1, -1) - self._mean) / self._std
 
 
-def _check_image_size(image_size):
-    if image_size is None or isinstance(image_size, Integral):
+def _check_image_size(image_size: ImageSize) -> None:
+    if image_size is None or isinstance(image_size, int | np.integer):
         return
     sizes = list(image_size)
     if len(sizes) != 2 or not all(isinstance(s, Integral) and s > 0 for s in sizes):
@@ -293,7 +342,7 @@ def _check_image_size(image_size):
         )
 
 
-def _check_pixels(image):
+def _check_pixels(image: Array) -> None:
     """Refuse what is neither gray nor colour; warn of floats beyond the unit range.
 
     A line scan may hold any values.
@@ -315,14 +364,19 @@ def _check_pixels(image):
             )
 
 
-def _input_shape(image, image_size, stride) -> tuple[int, int]:
+def _input_shape(image: Array, image_size: ImageSize, stride: int) -> tuple[int, int]:
     """Return the size at which an image goes through the network."""
     height, width = image.shape[:2]
     if image_size is None:
-        target = height, width
-    elif isinstance(image_size, Integral):
+        down, across = float(height), float(width)
+    elif isinstance(image_size, int | np.integer):
         scale = image_size / min(height, width)
-        target = height * scale, width * scale
+        down, across = height * scale, width * scale
     else:
-        target = image_size
-    return tuple(max(1, round(side / stride)) * stride for side in target)
+        down, across = image_size
+    return _multiple(down, stride), _multiple(across, stride)
+
+
+def _multiple(side: float, stride: int) -> int:
+    """Return the nearest multiple of a stride, at least one."""
+    return max(1, round(side / stride)) * stride

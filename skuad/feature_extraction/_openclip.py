@@ -1,11 +1,19 @@
 """Image towers of OpenCLIP as patch networks, at any image size."""
 
+from __future__ import annotations
+
 import copy
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from skuad.feature_extraction._network import PatchNetwork
+from skuad.feature_extraction._network import Layers, PatchNetwork
+from skuad.weights._holder import WeightsSource
 from skuad.weights._read import load_strictly, read_state_dict
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_SIZES = 8
 # open_clip builds both towers at once; the one that is not wanted costs nothing.
@@ -16,22 +24,22 @@ NO_VISION = {"image_size": 1, "patch_size": 1, "width": 64, "layers": 1}
 class OpenCLIPNetwork(PatchNetwork):
     """An image tower of OpenCLIP: a native ViT, a ResNet or a backbone of timm."""
 
-    def __init__(self, tower, *, mean, std):
+    def __init__(self, tower: Any, *, mean: Sequence[float], std: Sequence[float]):
         super().__init__(tower, mean=mean, std=std, reductions=_reductions(tower))
         pooler = getattr(tower, "attn_pool", None)
         # The last norm of a tower that pools by attention belongs to the pooled tokens.
         self.is_normalized = self.is_grid_of_tokens and pooler is None
-        self._towers = OrderedDict()
+        self._towers: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def default_layers(self):
+    def default_layers(self) -> list[int]:
         """Return the blocks at half and three quarters of a ViT, strides 8 and 16."""
         if not self.is_grid_of_tokens:
             return self.layers_of_strides(8, 16)
         depth = len(self.reductions)
         return [max(0, depth // 2 - 1), max(0, 3 * depth // 4 - 1)]
 
-    def grids(self, x, layers):
+    def grids(self, x: torch.Tensor, layers: Layers) -> list[torch.Tensor]:
         """Return the features of the layers, as a list of (B, C, h, w)."""
         return self.tower(x.shape[2:]).forward_intermediates(
             x,
@@ -44,27 +52,29 @@ class OpenCLIPNetwork(PatchNetwork):
         )["image_intermediates"]
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int]:
         """Height and width of the images that the tower is made for."""
         return _pair(self.model.image_size)
 
-    def tower(self, shape):
+    def tower(self, shape: Sequence[int]) -> Any:
         """Return the tower for inputs of this height and width.
 
         It shares its weights with the original but for the tables of positions, which
         are resampled from the original's: towers of several sizes can run at once.
         """
-        shape = tuple(shape)
+        size = _pair(shape)
         with self._lock:
-            if shape not in self._towers:
-                self._towers[shape] = _resized(self.model, shape)
-            self._towers.move_to_end(shape)
+            if size not in self._towers:
+                self._towers[size] = _resized(self.model, size)
+            self._towers.move_to_end(size)
             while len(self._towers) > _MAX_SIZES:
                 self._towers.popitem(last=False)
-            return self._towers[shape]
+            return self._towers[size]
 
 
-def build_openclip_network(config, source) -> OpenCLIPNetwork:
+def build_openclip_network(
+    config: dict[str, Any], source: WeightsSource
+) -> OpenCLIPNetwork:
     """Build an image tower and load its weights strictly; text is left out."""
     tower = create_tower(config["model"])
     state_dict = read_openclip_weights(source)
@@ -78,7 +88,7 @@ def build_openclip_network(config, source) -> OpenCLIPNetwork:
     return OpenCLIPNetwork(tower, mean=config["mean"], std=config["std"])
 
 
-def create_tower(model):
+def create_tower(model: dict[str, Any]) -> Any:
     """Create the image tower of a model's configuration; weights are random."""
     import open_clip
 
@@ -89,13 +99,13 @@ def create_tower(model):
     ).visual
 
 
-def read_openclip_weights(source) -> dict:
+def read_openclip_weights(source: WeightsSource) -> dict[str, torch.Tensor]:
     """Read the tensors of both towers by name; see `read_state_dict`."""
     state_dict = read_state_dict(source)
     return {name.removeprefix("module."): value for name, value in state_dict.items()}
 
 
-def _reductions(tower):
+def _reductions(tower: Any) -> list[int]:
     if hasattr(tower, "trunk"):
         return [info["reduction"] for info in tower.trunk.feature_info]
     if hasattr(tower, "transformer"):
@@ -103,7 +113,7 @@ def _reductions(tower):
     return [4, 4, 8, 16, 32]
 
 
-def _resized(tower, shape):
+def _resized(tower: Any, shape: tuple[int, int]) -> Any:
     """Copy a tower for inputs of another size; weights are shared."""
     shared = {id(parameter): parameter for parameter in tower.parameters()}
     tower = copy.deepcopy(tower, shared)
@@ -122,7 +132,9 @@ def _resized(tower, shape):
     return tower
 
 
-def _resample_positions(module, old_grid, new_grid):
+def _resample_positions(
+    module: Any, old_grid: tuple[int, ...], new_grid: tuple[int, ...]
+) -> None:
     """Resample a table of positions, its first row apart, as open_clip does."""
     import torch
     from torch.nn import functional
@@ -138,5 +150,8 @@ def _resample_positions(module, old_grid, new_grid):
     )
 
 
-def _pair(size):
-    return tuple(size) if isinstance(size, list | tuple) else (size, size)
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return height, width

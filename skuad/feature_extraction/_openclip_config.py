@@ -4,11 +4,13 @@ import difflib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+from skuad.utils._typing import StrPath
 from skuad.weights import WeightsNotFoundError, find_weights
 
 
-def read_openclip_config(model_name, pretrained) -> dict:
+def read_openclip_config(model_name: StrPath, pretrained: StrPath) -> dict[str, Any]:
     """Return what has to be known of a model beside its weights.
 
     Parameters
@@ -35,9 +37,9 @@ def read_openclip_config(model_name, pretrained) -> dict:
         model = content.get("model_cfg", content)
         preprocessing = content.get("preprocess_cfg", {})
     else:
-        model_name = library_name(model_name)
-        model = open_clip.get_model_config(model_name)
-        preprocessing = _preprocessing(model_name, pretrained)
+        name = library_name(model_name)
+        model = open_clip.get_model_config(name)
+        preprocessing = _preprocessing(name, pretrained)
         # Some of the tags were trained with another activation than the model's own.
         if preprocessing.get("quick_gelu"):
             model["quick_gelu"] = True
@@ -48,7 +50,7 @@ def read_openclip_config(model_name, pretrained) -> dict:
     }
 
 
-def find_openclip_weights(model_name, pretrained) -> Path:
+def find_openclip_weights(model_name: StrPath, pretrained: StrPath) -> Path:
     """Find the weights of a model, without a network.
 
     Parameters
@@ -80,12 +82,12 @@ def find_openclip_weights(model_name, pretrained) -> Path:
     return find_weights(f"{name}.{tag}", advice=_where_published(published))
 
 
-def is_config_file(model_name) -> bool:
+def is_config_file(model_name: StrPath) -> bool:
     """Whether a model is given by a file with its configuration."""
     return os.fspath(model_name).endswith(".json")
 
 
-def library_name(model_name) -> str:
+def library_name(model_name: StrPath) -> str:
     """Return the name of a model as open_clip has it."""
     import open_clip
 
@@ -103,7 +105,7 @@ def library_name(model_name) -> str:
     return name
 
 
-def _read_json(path):
+def _read_json(path: StrPath) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except ValueError as error:
@@ -117,13 +119,13 @@ def _read_json(path):
     return content
 
 
-def _tag_config(name, tag) -> dict:
+def _tag_config(name: str, tag: str) -> dict[str, Any]:
     from open_clip.pretrained import get_pretrained_cfg
 
     return get_pretrained_cfg(name, tag)
 
 
-def _preprocessing(name, pretrained) -> dict:
+def _preprocessing(name: str, pretrained: StrPath) -> dict[str, Any]:
     """Return mean and std of a tag; of a file, those that the model's tags agree on."""
     import open_clip
 
@@ -135,7 +137,7 @@ def _preprocessing(name, pretrained) -> dict:
     return dict(zip(("mean", "std"), *values, strict=True)) if len(values) == 1 else {}
 
 
-def _cached_by_hub(published) -> Path | None:
+def _cached_by_hub(published: dict[str, Any]) -> Path | None:
     if not published.get("hf_hub"):
         return None
     from huggingface_hub import try_to_load_from_cache
@@ -148,7 +150,7 @@ def _cached_by_hub(published) -> Path | None:
     return None
 
 
-def _files_on_hub(published):
+def _files_on_hub(published: dict[str, Any]) -> tuple[str, list[str]]:
     repository, file = os.path.split(published["hf_hub"])
     if file:
         return repository, [os.path.splitext(file)[0] + ".safetensors", file]
@@ -156,7 +158,7 @@ def _files_on_hub(published):
     return repository, list(names)
 
 
-def _cached_by_url(published) -> Path | None:
+def _cached_by_url(published: dict[str, Any]) -> Path | None:
     # OpenAI's own files are TorchScript archives: code, not tensors by name.
     if not published.get("url") or "openaipublic" in published["url"]:
         return None
@@ -164,14 +166,14 @@ def _cached_by_url(published) -> Path | None:
     return path if path.is_file() else None
 
 
-def _where_published(published):
+def _where_published(published: dict[str, Any]) -> str:
     if published.get("hf_hub"):
         repository, files = _files_on_hub(published)
         return f"The file is {files[0]} of https://huggingface.co/{repository}. "
     return f"The file is {published['url']}. "
 
 
-def _known_tags(name, tag):
+def _known_tags(name: str, tag: str) -> str:
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(name)

@@ -2,16 +2,25 @@
 
 import json
 import os
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from skuad.feature_extraction._network import NetworkEmbedder
+from skuad.feature_extraction._base import MemoryLike
+from skuad.feature_extraction._network import (
+    ImageSize,
+    Layers,
+    NetworkEmbedder,
+    PatchNetwork,
+)
 from skuad.feature_extraction._openclip import build_openclip_network
 from skuad.feature_extraction._openclip_config import (
     find_openclip_weights,
     read_openclip_config,
 )
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import StrPath
 from skuad.weights import WeightsHolder
+from skuad.weights._holder import WeightsSource
 
 
 class OpenCLIPWeightsHolder(WeightsHolder):
@@ -23,28 +32,32 @@ class OpenCLIPWeightsHolder(WeightsHolder):
         The model's configuration in fit, as open_clip has it.
     """
 
+    model_name: StrPath
+    pretrained: StrPath
     _extra = "openclip"
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model_name": [str, os.PathLike],
         "pretrained": [str, os.PathLike],
     }
 
-    def _hold_weights(self):
+    def _hold_weights(self) -> None:
         super()._hold_weights()
-        self.config_ = read_openclip_config(self.model_name, self.pretrained)
+        self.config_: dict[str, Any] = read_openclip_config(
+            self.model_name, self.pretrained
+        )
 
-    def _find_weights(self):
+    def _find_weights(self) -> Path:
         self._require_openclip()
         return find_openclip_weights(self.model_name, self.pretrained)
 
-    def _config(self):
+    def _config(self) -> dict[str, Any]:
         """Return the model's configuration; a fitted estimator keeps that of fit."""
         if hasattr(self, "config_"):
             return self.config_
         self._require_openclip()
         return read_openclip_config(self.model_name, self.pretrained)
 
-    def _require_openclip(self):
+    def _require_openclip(self) -> None:
         import_optional("open_clip", extra=self._extra, needed_by=type(self).__name__)
 
 
@@ -124,25 +137,25 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
                      pretrained='openai')
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **OpenCLIPWeightsHolder._parameter_constraints,
         **NetworkEmbedder._parameter_constraints,
     }
 
     def __init__(
         self,
-        model_name="ViT-B-16",
-        pretrained="laion2b_s34b_b88k",
+        model_name: StrPath = "ViT-B-16",
+        pretrained: StrPath = "laion2b_s34b_b88k",
         *,
-        layers=None,
-        image_size=None,
-        average=None,
-        data_range=None,
-        device="auto",
-        dtype="auto",
-        batch_size=8,
-        store_weights=False,
-        memory=None,
+        layers: Layers = None,
+        image_size: ImageSize = None,
+        average: int | None = None,
+        data_range: float | None = None,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        batch_size: int = 8,
+        store_weights: bool = False,
+        memory: MemoryLike = None,
     ):
         self.model_name = model_name
         self.pretrained = pretrained
@@ -156,7 +169,7 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
         self.store_weights = store_weights
         self.memory = memory
 
-    def record_weights(self):
+    def record_weights(self) -> "OpenCLIPEmbedder":
         """Find the weights and record them, as `fit` does, without an image.
 
         Returns
@@ -166,12 +179,12 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
         self._hold_weights()
         return self
 
-    def _network_key(self):
+    def _network_key(self) -> tuple[str]:
         return (json.dumps(self._config(), sort_keys=True),)
 
-    def _build_network(self, source):
+    def _build_network(self, source: WeightsSource) -> PatchNetwork:
         self._require_openclip()
         return build_openclip_network(self._config(), source)
 
-    def _cache_settings(self):
+    def _cache_settings(self) -> tuple[Any, ...]:
         return (*super()._cache_settings(), self._config())

@@ -1,19 +1,28 @@
 """Backbones of timm as patch networks."""
 
+from __future__ import annotations
+
 import difflib
 import sys
+from collections.abc import KeysView, Mapping
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from skuad.feature_extraction._network import PatchNetwork
+from skuad.feature_extraction._network import Layers, PatchNetwork
 from skuad.utils._torch import is_out_of_memory
 from skuad.weights import PACKAGES, WeightsNotFoundError, find_weights
+from skuad.weights._holder import WeightsSource
 from skuad.weights._read import load_strictly, read_state_dict
+
+if TYPE_CHECKING:
+    import torch
 
 
 class TimmNetwork(PatchNetwork):
     """A backbone of timm; layers are indices into its ``feature_info``."""
 
-    def __init__(self, model):
+    def __init__(self, model: Any):
         config = model.pretrained_cfg
         if not hasattr(model, "forward_intermediates") or not model.feature_info:
             raise ValueError(
@@ -27,16 +36,16 @@ class TimmNetwork(PatchNetwork):
             reductions=[info["reduction"] for info in model.feature_info],
         )
 
-    def default_layers(self):
+    def default_layers(self) -> list[int]:
         """Return the last layer of a ViT, strides 8 and 16 of a CNN."""
         if self.is_grid_of_tokens:
             return [-1]
         return self.layers_of_strides(8, 16) or [-1]
 
-    def grids(self, x, layers):
+    def grids(self, x: torch.Tensor, layers: Layers) -> list[torch.Tensor]:
         """Return the features of the layers, as a list of (B, C, h, w)."""
         try:
-            return self.model.forward_intermediates(
+            grids: list[torch.Tensor] = self.model.forward_intermediates(
                 x,
                 indices=self.resolve_layers(layers),
                 norm=self.is_grid_of_tokens,
@@ -53,9 +62,10 @@ class TimmNetwork(PatchNetwork):
                 f"{size[0]} x {size[1]} pixels ({error}): it was made for "
                 f"image_size={made_for[1:]}, to which an image of any size is resized"
             ) from error
+        return grids
 
 
-def build_timm_network(model_name, source) -> TimmNetwork:
+def build_timm_network(model_name: str, source: WeightsSource) -> TimmNetwork:
     """Build a backbone and load its weights strictly, its classifier left out."""
     model = create_backbone(model_name)
     state_dict = read_state_dict(source)
@@ -72,26 +82,35 @@ def build_timm_network(model_name, source) -> TimmNetwork:
     return TimmNetwork(model)
 
 
-def _fits(expected, state_dict):
+def _fits(
+    expected: Mapping[str, torch.Tensor], state_dict: Mapping[str, torch.Tensor]
+) -> bool:
     return expected.keys() == state_dict.keys() and all(
         expected[name].shape == state_dict[name].shape for name in expected
     )
 
 
-def _as_timm_names_it(state_dict, model, source):
+def _as_timm_names_it(
+    state_dict: dict[str, torch.Tensor], model: Any, source: WeightsSource
+) -> dict[str, torch.Tensor]:
     """Convert a checkpoint of the original authors, such as facebook's DINOv2."""
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     if convert is None:
         return state_dict
     try:
-        return convert(dict(state_dict), model)
+        converted: dict[str, torch.Tensor] = convert(dict(state_dict), model)
     except (KeyError, IndexError, AttributeError, ValueError, RuntimeError) as error:
         # The function takes for granted that the architecture is the right one.
         load_strictly(model, state_dict, source)
         raise ValueError(f"{source.path} cannot be converted: {error}") from error
+    return converted
 
 
-def _without_classifier(state_dict, model_name, expected):
+def _without_classifier(
+    state_dict: dict[str, torch.Tensor],
+    model_name: str,
+    expected: Mapping[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
     if state_dict.keys() <= expected.keys():
         return state_dict
     classifier = _names_with_classifier(model_name) - expected.keys()
@@ -104,15 +123,16 @@ def _without_classifier(state_dict, model_name, expected):
 
 
 @lru_cache(maxsize=8)
-def _names_with_classifier(model_name):
+def _names_with_classifier(model_name: str) -> KeysView[str]:
     """Return the names of all tensors of a model, in order, without making them."""
     import torch
 
     with torch.device("meta"):
-        return create_model(model_name).state_dict().keys()
+        names: KeysView[str] = create_model(model_name).state_dict().keys()
+    return names
 
 
-def create_backbone(model_name):
+def create_backbone(model_name: str) -> Any:
     """Create a network without classifier, for images of any size; weights are random."""
     model = create_model(model_name, num_classes=0)
     if hasattr(model, "dynamic_img_size"):
@@ -120,7 +140,7 @@ def create_backbone(model_name):
     return model
 
 
-def create_model(model_name, **kwargs):
+def create_model(model_name: str, **kwargs: Any) -> Any:
     """Create a network of timm; weights are random."""
     import timm
 
@@ -128,7 +148,7 @@ def create_model(model_name, **kwargs):
     return timm.create_model(model_name, pretrained=False, **kwargs)
 
 
-def check_model_name(model_name):
+def check_model_name(model_name: str) -> None:
     """Raise a ValueError, with the nearest names, if timm has no such model."""
     import timm
 
@@ -141,7 +161,7 @@ def check_model_name(model_name):
         )
 
 
-def find_timm_weights(model_name):
+def find_timm_weights(model_name: str) -> Path:
     """Find the weights of a model by its name, in the cache of the hub at last.
 
     Raises
@@ -155,16 +175,17 @@ def find_timm_weights(model_name):
         check_model_name(model_name)
     from timm.models import get_pretrained_cfg
 
-    hub_id = get_pretrained_cfg(model_name).hf_hub_id
-    if not hub_id:
+    published = get_pretrained_cfg(model_name)
+    if published is None or not published.hf_hub_id:
         return find_weights(model_name)
     from huggingface_hub import try_to_load_from_cache
 
     for file in ("model.safetensors", "pytorch_model.bin"):
-        path = try_to_load_from_cache(hub_id, file)
+        path = try_to_load_from_cache(published.hf_hub_id, file)
         if isinstance(path, str):
-            return path
+            return Path(path)
     return find_weights(
         model_name,
-        advice=f"The file is model.safetensors of https://huggingface.co/{hub_id}. ",
+        advice="The file is model.safetensors of "
+        f"https://huggingface.co/{published.hf_hub_id}. ",
     )

@@ -1,13 +1,23 @@
 """Patch features by any backbone of timm."""
 
 import os
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from skuad.feature_extraction._network import NetworkEmbedder
+from skuad.feature_extraction._base import MemoryLike
+from skuad.feature_extraction._network import (
+    ImageSize,
+    Layers,
+    Merge,
+    NetworkEmbedder,
+    PatchNetwork,
+)
 from skuad.feature_extraction._timm import build_timm_network, find_timm_weights
 from skuad.utils._optional import import_optional
 from skuad.utils._param_validation import StrOptions
+from skuad.utils._typing import StrPath
 from skuad.weights import find_weights
+from skuad.weights._holder import WeightsSource
 
 
 class TimmEmbedder(NetworkEmbedder):
@@ -81,7 +91,7 @@ class TimmEmbedder(NetworkEmbedder):
     """
 
     _extra = "timm"
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model_name": [str],
         "weights": [str, os.PathLike, None],
         "merge": [StrOptions({"concatenate", "mean"})],
@@ -90,19 +100,19 @@ class TimmEmbedder(NetworkEmbedder):
 
     def __init__(
         self,
-        model_name="tf_efficientnet_lite0",
+        model_name: str = "tf_efficientnet_lite0",
         *,
-        weights=None,
-        layers=None,
-        merge="concatenate",
-        image_size=None,
-        average=None,
-        data_range=None,
-        device="auto",
-        dtype="auto",
-        batch_size=8,
-        store_weights=False,
-        memory=None,
+        weights: StrPath | None = None,
+        layers: Layers = None,
+        merge: Merge = "concatenate",
+        image_size: ImageSize = None,
+        average: int | None = None,
+        data_range: float | None = None,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        batch_size: int = 8,
+        store_weights: bool = False,
+        memory: MemoryLike = None,
     ):
         self.model_name = model_name
         self.weights = weights
@@ -117,15 +127,15 @@ class TimmEmbedder(NetworkEmbedder):
         self.store_weights = store_weights
         self.memory = memory
 
-    def _find_weights(self):
+    def _find_weights(self) -> Path:
         if self.weights is not None:
             return find_weights(self.weights)
         import_optional("timm", extra=self._extra, needed_by=type(self).__name__)
         return find_timm_weights(self.model_name)
 
-    def _network_key(self):
+    def _network_key(self) -> tuple[str]:
         return (self.model_name,)
 
-    def _build_network(self, source):
+    def _build_network(self, source: WeightsSource) -> PatchNetwork:
         import_optional("timm", extra=self._extra, needed_by=type(self).__name__)
         return build_timm_network(self.model_name, source)

@@ -310,6 +310,13 @@ def test_weights_that_are_nowhere(monkeypatch, tmp_path):
         TimmEmbedder("resnet18.a1_in1k").fit(make_images(1))
 
 
+def test_model_of_ones_own_without_published_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKUAD_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(timm.models, "get_pretrained_cfg", lambda name: None)
+    with pytest.raises(WeightsNotFoundError, match="no weights 'test_vit'"):
+        TimmEmbedder("test_vit").fit(make_images(1))
+
+
 def test_weights_of_another_architecture(tmp_path):
     message = (
         r"test_vit\.pth is of another architecture: ResNet wants conv1\.0\.weight of "
