@@ -336,14 +336,8 @@ class ConformalDetector(MetaMapDetector):
             for name in ("scores", "peaks")
         )
         self.calibration_scores_ = scores
-        self._sample = sample = CalibrationSample(
-            scores,
-            weights,
-            fold[keep],
-            self.n_calibration_,
-            self.guarantee,
-            self.confidence,
-        )
+        self._weights, self._fold = weights, fold[keep]
+        sample = self._sample()
         if scores.min() == scores.max():
             warnings.warn(
                 f"all {len(scores)} held-out scores are equal ({scores[0]:.4g}): the "
@@ -369,6 +363,16 @@ class ConformalDetector(MetaMapDetector):
             self.pixel_offset_ = -_tail.tail_level(_tail.fit_tail(-peaks), rate)
         else:
             self.pixel_offset_ = sample.offset(peaks, rate)
+
+    def _sample(self) -> CalibrationSample:
+        return CalibrationSample(
+            self.calibration_scores_,
+            self._weights,
+            self._fold,
+            self.n_calibration_,
+            self.guarantee,
+            self.confidence,
+        )
 
     def _extrapolate(self, rate: float) -> None:
         values = -self.calibration_scores_
@@ -421,9 +425,10 @@ class ConformalDetector(MetaMapDetector):
         X, (steps, final) = images.data, split_steps(self.detector_)
         if steps is not None:
             X = steps.transform(X)
+        sample = self._sample()
         for found in in_turns([final, *self.fold_detectors_], self._store, X):
             by_fold = -np.array([score for _, score in found[1:]])
-            margin = self._sample.margin(by_fold, self.false_alarm_rate)
+            margin = sample.margin(by_fold, self.false_alarm_rate)
             yield found[0][0], self.offset_ + margin, by_fold
 
     def _detect(self, images: Images) -> Iterator[tuple[Array, float]]:
@@ -454,9 +459,9 @@ class ConformalDetector(MetaMapDetector):
             scores.append(score)
             by_fold.append(others)
         if self.fold_detectors_:
-            p_values = self._sample.cross_p_values(np.array(by_fold))
+            p_values = self._sample().cross_p_values(np.array(by_fold))
         else:
-            p_values = self._sample.p_values(np.array(scores))
+            p_values = self._sample().p_values(np.array(scores))
         if self.tail == "gpd":
             values = -np.asarray(scores)
             extrapolated = _tail.tail_share(self._tail, values)

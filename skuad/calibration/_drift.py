@@ -206,7 +206,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self.embedder_ = clone(embedder)
         scores, vectors = zip(*self._look(images.subset(test)), strict=True)
         self._start(scores)
-        self._feature_shift = FeatureShift(np.stack(vectors))
+        self._feature_shift = FeatureShift().fit(np.stack(vectors))
         return self.restart()
 
     @_fit_context(prefer_skip_nested_validation=False)

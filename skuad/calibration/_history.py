@@ -2,10 +2,13 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 
-class PeakHistory:
+class PeakHistory(BaseEstimator):
     """The highest value of each stretch of time; stretches double when it is full.
+
+    It is an estimator, so that it is saved as one.
 
     Parameters
     ----------
@@ -14,15 +17,16 @@ class PeakHistory:
     """
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._peaks = np.full(size, -np.inf)
         self._stride = 1
         self._n_values = 0
 
     def add(self, value: float) -> None:
         """Take the next value."""
-        if self._n_values == len(self._peaks) * self._stride:
+        if self._n_values == self.size * self._stride:
             pairs = self._peaks.reshape(-1, 2).max(axis=1)
-            self._peaks = np.full(len(self._peaks), -np.inf)
+            self._peaks = np.full(self.size, -np.inf)
             self._peaks[: len(pairs)] = pairs
             self._stride *= 2
         place = self._n_values // self._stride

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 
 def population_stability_index(expected: npt.ArrayLike, counts: npt.ArrayLike) -> float:
@@ -28,32 +29,31 @@ def population_stability_index(expected: npt.ArrayLike, counts: npt.ArrayLike) -
     return float(((found - reference) * np.log(found / reference)).sum())
 
 
-class FeatureShift:
+class FeatureShift(BaseEstimator):
     """How far the features of images have moved from those of a reference.
 
-    Parameters
-    ----------
-    reference : ndarray of shape (n, d)
-        A vector of features for each image of the reference.
+    It is an estimator, so that it is saved as one.
     """
 
-    def __init__(self, reference: NDArray[np.float64]) -> None:
-        self.n_reference = len(reference)
-        self.mean = reference.mean(axis=0)
+    def fit(self, reference: NDArray[np.float64]) -> "FeatureShift":
+        """Take the features (n, d) of the images of the reference; return self."""
+        self.n_reference_ = len(reference)
+        self.mean_ = reference.mean(axis=0)
         scale = reference.std(axis=0)
-        self.scale = np.where(scale > 0, scale, 1.0)
-        self.covariance = np.cov((reference - self.mean) / self.scale, rowvar=False)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        self.covariance_ = np.cov((reference - self.mean_) / self.scale_, rowvar=False)
         self.restart()
+        return self
 
     def restart(self) -> None:
         """Forget all images but the reference."""
         self._n_seen = 0
-        self._mean = np.zeros_like(self.mean)
-        self._scatter = np.zeros_like(self.covariance)
+        self._mean = np.zeros_like(self.mean_)
+        self._scatter = np.zeros_like(self.covariance_)
 
     def add(self, vector: NDArray[np.float64]) -> None:
         """Take the features of one more image (Welford's update of the moments)."""
-        vector = (vector - self.mean) / self.scale
+        vector = (vector - self.mean_) / self.scale_
         delta = vector - self._mean
         self._n_seen += 1
         self._mean += delta / self._n_seen
@@ -71,9 +71,9 @@ class FeatureShift:
         """
         if self._n_seen < 2:
             return {}
-        change = self._scatter / (self._n_seen - 1) - self.covariance
-        norm = np.linalg.norm(self.covariance)
-        by_chance = np.sqrt(1 / self.n_reference + 1 / self._n_seen)
+        change = self._scatter / (self._n_seen - 1) - self.covariance_
+        norm = np.linalg.norm(self.covariance_)
+        by_chance = np.sqrt(1 / self.n_reference_ + 1 / self._n_seen)
         return {
             "mean_shift": float(np.sqrt(np.mean(self._mean**2))),
             "mean_shift_by_chance": float(by_chance),

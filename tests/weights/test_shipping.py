@@ -10,8 +10,10 @@ import sys
 import numpy as np
 import pytest
 import skops.io
+from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
+from skuad.calibration import DriftMonitor
 from skuad.detectors import PatchKNN, Tiled
 from skuad.feature_extraction import TimmEmbedder
 from skuad.preprocessing import GrayWorld
@@ -32,7 +34,9 @@ NEW = make_images(3, size=(64, 64), seed=7)
 _AT_THE_DESK = """
 import sys
 import joblib, numpy
+from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
+from skuad.calibration import DriftMonitor
 from skuad.detectors import PatchKNN, Tiled
 from skuad.feature_extraction import TimmEmbedder
 from skuad.preprocessing import GrayWorld
@@ -172,6 +176,19 @@ def test_trusted_types_are_estimators_only():
         module, _, kind = name.rpartition(".")
         assert module.startswith("skuad.")
         assert issubclass(getattr(import_module(module), kind), BaseEstimator)
+
+
+def test_skops_saves_a_monitor_that_goes_on():
+    monitor = DriftMonitor(
+        PatchKNN(calibration=None), cv=ShuffleSplit(1), random_state=0
+    )
+    monitor.fit(make_images(20)).observe(make_images(3, seed=1))
+    content = skops.io.dumps(monitor)
+    back = skops.io.loads(content, trusted=trusted_types())
+    more = make_images(3, seed=2)
+    np.testing.assert_array_equal(back.observe(more), monitor.observe(more))
+    assert back.shift() == monitor.shift()
+    assert back.history()[1].tolist() == monitor.history()[1].tolist()
 
 
 def test_skops_refuses_what_is_not_trusted():
