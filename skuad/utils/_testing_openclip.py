@@ -37,7 +37,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @cache
-def tiny_openclip(kind: str, folder: str) -> dict[str, str]:
+def tiny_openclip(kind: str, folder: str) -> dict[str, Any]:
     """Save a tiny model, once per process.
 
     Parameters
