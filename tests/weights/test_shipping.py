@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 import skops.io
-from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from skuad.calibration import DriftMonitor
@@ -34,7 +33,6 @@ NEW = make_images(3, size=(64, 64), seed=7)
 _AT_THE_DESK = """
 import sys
 import joblib, numpy
-from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from skuad.calibration import DriftMonitor
 from skuad.detectors import PatchKNN, Tiled
@@ -179,10 +177,9 @@ def test_trusted_types_are_estimators_only():
 
 
 def test_skops_saves_a_monitor_that_goes_on():
-    monitor = DriftMonitor(
-        PatchKNN(calibration=None), cv=ShuffleSplit(1), random_state=0
-    )
-    monitor.fit(make_images(20)).observe(make_images(3, seed=1))
+    detector = PatchKNN(calibration=None).fit(make_images(10))
+    monitor = DriftMonitor(detector, random_state=0).fit(make_images(10, seed=3))
+    monitor.observe(make_images(3, seed=1))
     content = skops.io.dumps(monitor)
     back = skops.io.loads(content, trusted=trusted_types())
     more = make_images(3, seed=2)
