@@ -28,6 +28,7 @@ from skuad.weights import WeightsHolder
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Self
 
 #: Size of the input: the image's own, its shorter side, or height and width.
 ImageSize: TypeAlias = int | Sequence[int] | None
@@ -69,7 +70,7 @@ class NetworkEmbedder(WeightsHolder, Embedder):
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
-    def fit(self, X: ImagesLike, y: TargetsLike = None) -> NetworkEmbedder:
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> Self:
         """Check the parameters and record the weights.
 
         Parameters
@@ -228,7 +229,7 @@ class PatchNetwork(ABC):
         """Return the coarsest stride of these layers: inputs are multiples of it."""
         return max(self.reductions[layer] for layer in self.resolve_layers(layers))
 
-    def to(self, device: str, dtype: str) -> PatchNetwork:
+    def to(self, device: str, dtype: str) -> Self:
         """Move the network; return it."""
         import torch
 

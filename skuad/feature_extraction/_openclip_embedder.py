@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skuad.feature_extraction._base import MemoryLike
 from skuad.feature_extraction._network import (
@@ -21,6 +21,9 @@ from skuad.utils._optional import import_optional
 from skuad.utils._typing import StrPath
 from skuad.weights import WeightsHolder
 from skuad.weights._holder import WeightsSource
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class OpenCLIPWeightsHolder(WeightsHolder):
@@ -169,7 +172,7 @@ class OpenCLIPEmbedder(OpenCLIPWeightsHolder, NetworkEmbedder):
         self.store_weights = store_weights
         self.memory = memory
 
-    def record_weights(self) -> "OpenCLIPEmbedder":
+    def record_weights(self) -> "Self":
         """Find the weights and record them, as `fit` does, without an image.
 
         Returns

@@ -1,7 +1,7 @@
 """An outlier detector for rows: a coreset of the training rows, and search in it."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,9 @@ from skuad.neighbors._exact import PreparedBank, check_mask
 from skuad.neighbors._memory import require_memory
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
 from skuad.utils._typing import FloatArray, IndexArray, RandomStateLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Coreset: TypeAlias = Literal["greedy", "random"] | None
 
@@ -118,7 +121,7 @@ class NearestNeighborDetector(OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: Any = None) -> "NearestNeighborDetector":
+    def fit(self, X: ArrayLike, y: Any = None) -> "Self":
         """Select the memory bank and set the threshold.
 
         Parameters

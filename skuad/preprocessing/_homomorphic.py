@@ -1,7 +1,7 @@
 """Homomorphic filtering as a transformer."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils import Tags
@@ -10,6 +10,9 @@ from skuad.base import ImageTransformer
 from skuad.preprocessing._homomorphic_filter import homomorphic_filter
 from skuad.utils._param_validation import Interval
 from skuad.utils._typing import Array, ImagesLike, TargetsLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class HomomorphicFilter(ImageTransformer):
@@ -82,7 +85,7 @@ class HomomorphicFilter(ImageTransformer):
         tags.input_tags.positive_only = True
         return tags
 
-    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "HomomorphicFilter":
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "Self":
         """Check the parameters and, of an array, that nothing is negative.
 
         Parameters

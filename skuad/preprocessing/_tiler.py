@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -22,6 +22,9 @@ from skuad.preprocessing._tiling import (
 )
 from skuad.utils._param_validation import Interval, StrOptions
 from skuad.utils._typing import Array, ImagesLike, TargetsLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class TileStack:
@@ -199,7 +202,7 @@ class Tiler(ImageTransformer):
         self.stride = stride
         self.pad_mode = pad_mode
 
-    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "Tiler":
+    def fit(self, X: ImagesLike, y: TargetsLike = None) -> "Self":
         """Check the parameters and note what the images are like.
 
         Parameters
