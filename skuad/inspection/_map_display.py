@@ -3,9 +3,8 @@
 from math import ceil
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from skuad.base import detect
+from skuad.base import detect, final_step, threshold_of
 from skuad.inspection._overlay import displayable, overlay
 from skuad.io._images import as_images
 from skuad.metrics._targets import UNKNOWN, image_labels, masks_from
@@ -244,20 +243,11 @@ def _truth(y_true):
 
 def _own_threshold(estimator):
     """Return the threshold of a detector whose scores are the highest pixels."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            break
-    threshold = getattr(estimator, "threshold", None)
+    final = final_step(estimator)
+    threshold = getattr(final, "threshold", None)
     if threshold is not None:
         return threshold
-    offset = getattr(estimator, "offset_", np.nan)
-    if np.isnan(offset) or getattr(estimator, "pool", "max") != "max":
-        return None
-    return -float(offset)
+    return threshold_of(final) if getattr(final, "pool", "max") == "max" else None
 
 
 def _heat_range(maps, threshold, vmin, vmax):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from skuad.base import detect
+from skuad.base import detect, threshold_of
 from skuad.inspection._map_display import _heat_range, _own_threshold
 from skuad.inspection._report_intervals import auc_interval
 from skuad.inspection._report_pictures import take_picture
@@ -16,7 +16,6 @@ from skuad.metrics import metrics_by_type, pixel_roc_curve, pro_curve
 from skuad.metrics._breakdown import Estimate
 from skuad.metrics._spool import MapSpool
 from skuad.metrics._targets import UNKNOWN, image_labels, masks_from
-from skuad.model_selection._benchmark_category import threshold_of
 from skuad.model_selection._benchmark_store import settings_of
 from skuad.utils._repr import fitted_facts
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from skuad import __version__
-from skuad.base import detect
+from skuad.base import detect, threshold_of
 from skuad.metrics import au_spro_score, map_metrics, seg_f1_score
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._spool import MapSpool
@@ -97,15 +96,6 @@ def seed_of(estimator: Any) -> int | None:
     return seeds.pop() if len(seeds) == 1 else None
 
 
-def threshold_of(estimator: Any) -> float:
-    """Return the anomaly score above which an image is flagged; nan without one."""
-    if isinstance(estimator, Pipeline):
-        return threshold_of(estimator[-1])
-    if hasattr(estimator, "best_estimator_"):
-        return threshold_of(estimator.best_estimator_)
-    return float(-getattr(estimator, "offset_", np.nan))
-
-
 def run_category(
     estimator: Any,
     category: Category,
@@ -153,6 +143,7 @@ def run_category(
                 "images"
             )
         threshold = threshold_of(estimator)
+        threshold = np.nan if threshold is None else threshold
         same = {
             "threshold": threshold,
             "fit_seconds": fit_seconds,
