@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from skuad.feature_extraction._network import Layers, PatchNetwork
+from skuad.feature_extraction._patch_network import Layers, PatchNetwork
 from skuad.weights._holder import WeightsSource
 from skuad.weights._read import load_strictly, read_state_dict
 

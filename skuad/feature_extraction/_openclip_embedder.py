@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from skuad.feature_extraction._base import MemoryLike
-from skuad.feature_extraction._network import (
-    ImageSize,
-    Layers,
-    NetworkEmbedder,
-    PatchNetwork,
-)
+from skuad.feature_extraction._network import ImageSize, NetworkEmbedder
 from skuad.feature_extraction._openclip import build_openclip_network
 from skuad.feature_extraction._openclip_config import (
     find_openclip_weights,
     read_openclip_config,
 )
+from skuad.feature_extraction._patch_network import Layers, PatchNetwork
 from skuad.utils._optional import import_optional
 from skuad.utils._typing import StrPath
 from skuad.weights import WeightsHolder

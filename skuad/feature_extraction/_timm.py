@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skuad.feature_extraction._network import Layers, PatchNetwork
+from skuad.feature_extraction._patch_network import Layers, PatchNetwork
 from skuad.utils._torch import is_out_of_memory
 from skuad.weights import PACKAGES, WeightsNotFoundError, find_weights
 from skuad.weights._holder import WeightsSource

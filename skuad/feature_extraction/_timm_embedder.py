@@ -5,13 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from skuad.feature_extraction._base import MemoryLike
-from skuad.feature_extraction._network import (
-    ImageSize,
-    Layers,
-    Merge,
-    NetworkEmbedder,
-    PatchNetwork,
-)
+from skuad.feature_extraction._network import ImageSize, NetworkEmbedder
+from skuad.feature_extraction._patch_network import Layers, Merge, PatchNetwork
 from skuad.feature_extraction._timm import build_timm_network, find_timm_weights
 from skuad.utils._optional import import_optional
 from skuad.utils._param_validation import StrOptions
