@@ -1,9 +1,10 @@
 """What corruptions, and other light, do to a detector."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.augmentation import (
     ChannelGain,
@@ -18,11 +19,15 @@ from skuad.augmentation import (
 from skuad.augmentation._base import augment_alike
 from skuad.base import detect, threshold_of
 from skuad.io._derived import DerivedImages
-from skuad.io._images import as_images
+from skuad.io._images import Images, as_images
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._scoring import score_estimator
-from skuad.metrics._targets import UNKNOWN, masks_from
+from skuad.metrics._targets import masks_from
 from skuad.utils._targets import anomalous
+from skuad.utils._typing import Array, ImagesLike
+
+Row: TypeAlias = dict[str, Any]
+Severities: TypeAlias = Mapping[str, Sequence[float]] | Sequence[float]
 
 #: Effect of a camera by name: from a severity to an augmenter, and severities.
 CAMERA_EFFECTS = {
@@ -52,13 +57,19 @@ class RobustnessResult(NamedTuple):
         Names of the metrics in the rows.
     """
 
-    rows: list
-    metrics: list
+    rows: list[Row]
+    metrics: list[str]
 
 
 def robustness_curve(
-    estimator, X, y, augmenters=None, severities=None, *, metrics=DEFAULT_METRICS
-):
+    estimator: Any,
+    X: ImagesLike,
+    y: Any,
+    augmenters: Mapping[str, Callable[[float], Any]] | None = None,
+    severities: Severities | None = None,
+    *,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+) -> RobustnessResult:
     """Evaluate a fitted detector on images that are corrupted more and more.
 
     Parameters
@@ -141,7 +152,14 @@ default=None
     return RobustnessResult(rows, names)
 
 
-def robustness_by_condition(estimator, X, y, condition, *, metrics=DEFAULT_METRICS):
+def robustness_by_condition(
+    estimator: Any,
+    X: ImagesLike,
+    y: Any,
+    condition: ArrayLike,
+    *,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+) -> RobustnessResult:
     """Evaluate a fitted detector on images of each lighting condition.
 
     Parameters
@@ -205,13 +223,16 @@ def robustness_by_condition(estimator, X, y, condition, *, metrics=DEFAULT_METRI
     return RobustnessResult(rows, names)
 
 
-def _metric_names(metrics):
+def _metric_names(metrics: str | Sequence[str]) -> list[str]:
     if not isinstance(metrics, str) and not len(metrics):
         return []
     return [metric.name for metric in parse_metrics(metrics)]
 
 
-def _plan(augmenters, severities):
+def _plan(
+    augmenters: Mapping[str, Callable[[float], Any]] | None,
+    severities: Severities | None,
+) -> list[tuple[str, float, Any]]:
     """List (corruption, severity, augmenter), all made before anything is run."""
     if augmenters is None:
         augmenters = {name: make for name, (make, _) in CAMERA_EFFECTS.items()}
@@ -244,46 +265,59 @@ def _plan(augmenters, severities):
 class _CorruptedImages(DerivedImages):
     """Images that are corrupted on access."""
 
-    def __init__(self, images, augmenter):
+    def __init__(self, images: Images, augmenter: Any) -> None:
         super().__init__(images)
         self.augmenter = augmenter
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         return self.corrupted(index)[0]
 
-    def corrupted(self, index, mask=None):
+    def corrupted(
+        self, index: int, mask: Array | None = None
+    ) -> tuple[Array, Array | None]:
         """Return an image and its mask after the corruption."""
         return augment_alike(
             self.augmenter, self._image(index), mask, name=self.describe(index)
         )
 
-    def targets(self, y, is_anomalous):
+    def targets(
+        self, y: Any, is_anomalous: NDArray[np.bool_]
+    ) -> tuple[Any, NDArray[np.bool_]]:
         """Return y, and which images are anomalous, as the corruption leaves them."""
         are_labels = all(isinstance(item, int | float | np.number) for item in y)
         if are_labels or not getattr(self.augmenter, "changes_masks", True):
             return y, is_anomalous
-        masks = []
+        masks: list[Array | int | None] = []
         for index, mask in enumerate(masks_from(y, what="y")):
-            known = None if mask is UNKNOWN else mask
-            _, changed = self.corrupted(index, known)
-            masks.append(UNKNOWN if mask is UNKNOWN else changed)
+            if isinstance(mask, int):  # anomalous, of unknown extent
+                masks.append(mask)
+            else:
+                masks.append(self.corrupted(index, mask)[1])
         return masks, anomalous(masks, len(masks))
 
 
 class _Recorder:
     """An estimator that keeps the scores of the images it has seen."""
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
-        self.scores = []
+        self.scores: list[float] = []
 
-    def detect(self, X):
+    def detect(self, X: ImagesLike) -> Iterator[tuple[NDArray[np.float32], float]]:
         for anomaly_map, score in detect(self.estimator, X):
             self.scores.append(score)
             yield anomaly_map, score
 
 
-def _row(estimator, X, y, is_anomalous, metrics, corruption, severity):
+def _row(
+    estimator: Any,
+    X: ImagesLike,
+    y: Any,
+    is_anomalous: NDArray[np.bool_],
+    metrics: list[str],
+    corruption: str,
+    severity: float,
+) -> Row:
     recorder, values = _Recorder(estimator), {}
     if metrics:
         values = score_estimator(recorder, X, y, metrics)
@@ -305,5 +339,5 @@ def _row(estimator, X, y, is_anomalous, metrics, corruption, severity):
     }
 
 
-def _share(flagged):
+def _share(flagged: Array) -> float:
     return float(np.mean(flagged)) if len(flagged) else float("nan")
