@@ -1,15 +1,20 @@
 """Any detector, fitted on augmented copies beside the images themselves."""
 
+from collections.abc import Iterator
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skuad.augmentation._base import augment_alike
 from skuad.base import MetaMapDetector, detect
+from skuad.base._meta_map_detector import HeldOutScores
 from skuad.io._derived import DerivedImages
+from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._typing import Array, IndexArray, MapAndScore
 
 
 class Augmented(MetaMapDetector):
@@ -74,7 +79,7 @@ class Augmented(MetaMapDetector):
     (4, 64, 64)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MetaMapDetector._parameter_constraints,
         "augmenter": [HasMethods(["augment_image"])],
         "n_copies": [Interval(Integral, 0, None, closed="left")],
@@ -83,14 +88,14 @@ class Augmented(MetaMapDetector):
 
     def __init__(
         self,
-        detector,
-        augmenter,
-        n_copies=3,
+        detector: Any,
+        augmenter: Any,
+        n_copies: int = 3,
         *,
-        calibrate_on="originals",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        calibrate_on: Literal["originals", "copies"] = "originals",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.detector = detector
         self.augmenter = augmenter
@@ -100,7 +105,7 @@ class Augmented(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> HeldOutScores | None:
         if self.calibrate_on == "copies" and self.n_copies == 0:
             raise ValueError(
                 "calibrate_on='copies' takes copies, but n_copies is 0: make it 1 or more"
@@ -111,7 +116,13 @@ class Augmented(MetaMapDetector):
         copies = AugmentedCopies(images, augmenter, self.n_copies)
         return self._fit_detector(copies.as_input())
 
-    def _score_fold(self, images, held_out, train, test):
+    def _score_fold(
+        self,
+        images: Images,
+        held_out: HeldOutScores | None,
+        train: IndexArray,
+        test: IndexArray,
+    ) -> NDArray[np.float64]:
         n_each = 1 + self.n_copies
         # The first copy stands for the image as the augmenter changes it.
         scored = np.asarray(test) * n_each + (self.calibrate_on == "copies")
@@ -123,7 +134,7 @@ class Augmented(MetaMapDetector):
         fold = self._clone_detector().fit(data[fitted])
         return -np.array([score for _, score in detect(fold, data[scored])])
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         return detect(self.detector_, images.data)
 
 
@@ -137,15 +148,15 @@ class AugmentedCopies(DerivedImages):
     n_copies : int
     """
 
-    def __init__(self, images, augmenter, n_copies):
+    def __init__(self, images: Images, augmenter: Any, n_copies: int):
         super().__init__(images)
         self.augmenter = augmenter
         self.n_copies = n_copies
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images) * (1 + self.n_copies)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         if not 0 <= index < len(self):
             raise IndexError(f"there is no image {index} among {len(self)}")
         number, copy = self._place(index)
@@ -155,11 +166,11 @@ class AugmentedCopies(DerivedImages):
         name = self.images.describe(number)
         return augment_alike(self.augmenter, image, copy=copy, name=name)[0]
 
-    def _place(self, index):
+    def _place(self, index: int) -> tuple[int, int]:
         """Return the number of the image and of its copy; copy 0 is the image."""
         return divmod(int(index), 1 + self.n_copies)
 
-    def _origin(self, index):
+    def _origin(self, index: int) -> int:
         return self._place(index)[0]
 
     def describe(self, index: int) -> str:

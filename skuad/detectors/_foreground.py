@@ -1,8 +1,17 @@
 """The object in front of a background: the first principal component of patches."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
+
+from skuad.utils._typing import Array, FloatArray
+
+_Features: TypeAlias = NDArray[np.float32]
+_Mask: TypeAlias = NDArray[np.bool_]
 
 # What pads an image, in a network above all, marks its outermost patches: they are not
 # learnt from. The middle leaves out a share of the rest on each side, as in the paper.
@@ -18,7 +27,9 @@ _SMALLEST_SEPARATION, _LARGEST_RATIO, _LARGEST_RIM, _SMALLEST_GRID = 0.75, 0.8, 
 _SMALLEST_PIECE = 0.1
 
 
-def learn_foreground(grids, threshold=None):
+def learn_foreground(
+    grids: Sequence[_Features], threshold: float | None = None
+) -> tuple[_Features, float] | tuple[None, None]:
     """Learn to tell an object from its background, by images that both are on.
 
     The first principal component of patch features is what they differ in most. The
@@ -61,7 +72,7 @@ def learn_foreground(grids, threshold=None):
     return None, None
 
 
-def otsu_threshold(values):
+def otsu_threshold(values: FloatArray) -> tuple[float, float]:
     """Threshold that splits values into two classes of the least variance.
 
     Parameters
@@ -87,7 +98,7 @@ def otsu_threshold(values):
     return float(values[split : split + 2].mean()), float(between[split] / total)
 
 
-def foreground_grid(values, component, threshold):
+def foreground_grid(values: _Features, component: _Features, threshold: float) -> _Mask:
     """Find the patches of the object.
 
     Pieces of less than a tenth of the largest are dust. The rest is widened by a patch,
@@ -106,13 +117,13 @@ def foreground_grid(values, component, threshold):
     """
     kernel = np.ones((3, 3), np.uint8)
     grid = _without_specks((values @ component > threshold).astype(np.uint8))
-    grid = cv2.dilate(grid, kernel)
+    widened = cv2.dilate(grid, kernel)
     # Room around it, or closing would join it to the border.
-    closed = cv2.morphologyEx(np.pad(grid, 2), cv2.MORPH_CLOSE, kernel)
+    closed = cv2.morphologyEx(np.pad(widened, 2), cv2.MORPH_CLOSE, kernel)
     return binary_fill_holes(closed[2:-2, 2:-2])
 
 
-def pixel_mask(grid, image_shape):
+def pixel_mask(grid: _Mask, image_shape: tuple[int, int]) -> _Mask:
     """Enlarge a mask of patches to pixels: each takes the value of its patch."""
     rows, columns = (
         (2 * np.arange(size) + 1) * n // (2 * size)
@@ -121,7 +132,7 @@ def pixel_mask(grid, image_shape):
     return grid[np.ix_(rows, columns)]
 
 
-def _without_specks(grid):
+def _without_specks(grid: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Leave out the pieces of a mask that are small beside the largest."""
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(grid, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
@@ -129,13 +140,13 @@ def _without_specks(grid):
     return grid & (areas >= _SMALLEST_PIECE * areas.max())[pieces]
 
 
-def _inner(grid, border):
+def _inner(grid: Array, border: float) -> Array:
     """Leave out a share of a grid on each side, one patch at least."""
     drop = [max(1, round(n * border)) for n in grid.shape[:2]]
     return grid[drop[0] : -drop[0], drop[1] : -drop[1]]
 
 
-def _coverage(grid):
+def _coverage(grid: _Mask) -> tuple[float, float, float]:
     """Shares of the middle of a grid, of what lies round it, and of its rim, covered."""
     rim = grid.sum() - grid[1:-1, 1:-1].sum()
     trimmed = _inner(grid, _TRIM)

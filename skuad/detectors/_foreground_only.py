@@ -1,9 +1,11 @@
 """A detector that looks at the object and not at what lies behind it."""
 
+from collections.abc import Iterator
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,11 +16,14 @@ from skuad.base import (
     mask_outside,
     validate_images,
 )
+from skuad.base._meta_map_detector import HeldOutScores
 from skuad.detectors._foreground import foreground_grid, learn_foreground, pixel_mask
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
 from skuad.io._derived import DerivedImages
+from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval
+from skuad.utils._typing import Array, ImagesLike, MapAndScore
 
 # The background is a coarse thing: it is learnt from no more images than these.
 _IMAGES_TO_LEARN_FROM = 20
@@ -111,7 +116,7 @@ class ForegroundOnly(MetaMapDetector):
     (0.0, True)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MetaMapDetector._parameter_constraints,
         "embedder": [HasMethods(["fit", "embed"]), None],
         "threshold": [Interval(Real, None, None, closed="neither"), None],
@@ -119,13 +124,13 @@ class ForegroundOnly(MetaMapDetector):
 
     def __init__(
         self,
-        detector,
-        embedder=None,
+        detector: Any,
+        embedder: Any = None,
         *,
-        threshold=None,
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        threshold: float | None = None,
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.detector = detector
         self.embedder = embedder
@@ -134,7 +139,7 @@ class ForegroundOnly(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def foreground_masks(self, X):
+    def foreground_masks(self, X: ImagesLike) -> Array | list[Array]:
         """Find the object in every image.
 
         Parameters
@@ -153,7 +158,7 @@ class ForegroundOnly(MetaMapDetector):
         source = self._source(images)
         return images.wrap_maps([source.mask(number) for number in range(len(images))])
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> HeldOutScores | None:
         embedder = self.embedder
         embedder = _embedder_of(self.detector) if embedder is None else clone(embedder)
         self.embedder_ = embedder.fit(images)
@@ -166,14 +171,14 @@ class ForegroundOnly(MetaMapDetector):
             )
         return self._fit_detector(self._source(images, keep=True).as_input())
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         source = self._source(images)
         results = detect(self.detector_, source.as_input())
         for number, (anomaly_map, score) in enumerate(results):
             roi = source.roi(number)
             yield anomaly_map if roi is None else mask_outside(anomaly_map, roi), score
 
-    def _source(self, images, *, keep=False):
+    def _source(self, images: Images, *, keep: bool = False) -> "ForegroundImages":
         return ForegroundImages(
             images, self.embedder_, self.component_, self.threshold_, keep=keep
         )
@@ -197,20 +202,28 @@ class ForegroundImages(DerivedImages):
         the last images only.
     """
 
-    def __init__(self, images, embedder, component, threshold, *, keep=False):
+    def __init__(
+        self,
+        images: Images,
+        embedder: Any,
+        component: NDArray[np.float32] | None,
+        threshold: float | None,
+        *,
+        keep: bool = False,
+    ):
         super().__init__(images)
         self.embedder = embedder
         self.component = component
         self.threshold = threshold
         self.keep = keep
-        self._found = {}
+        self._found: dict[int, tuple[NDArray[np.bool_], tuple[int, int]]] = {}
 
-    def roi(self, index: int) -> np.ndarray | None:
+    def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of the object, inside one that the image has already."""
         given = self.images.roi(index)
-        if self.component is None:
+        if self.component is None or self.threshold is None:  # both or neither
             return given
-        grid, image_shape = self._find(int(index))
+        grid, image_shape = self._find(int(index), self.component, self.threshold)
         if not grid.any():
             return given
         found = pixel_mask(grid, image_shape)
@@ -219,12 +232,14 @@ class ForegroundImages(DerivedImages):
         both = given & found
         return both if both.any() else given
 
-    def mask(self, index: int) -> np.ndarray:
+    def mask(self, index: int) -> NDArray[np.bool_]:
         """Region of the object, or else the whole image."""
         roi = self.roi(index)
         return np.ones(self[index].shape[:2], bool) if roi is None else roi
 
-    def _find(self, index):
+    def _find(
+        self, index: int, component: NDArray[np.float32], threshold: float
+    ) -> tuple[NDArray[np.bool_], tuple[int, int]]:
         if index not in self._found:
             if not self.keep:
                 self._found.clear()
@@ -232,16 +247,16 @@ class ForegroundImages(DerivedImages):
             numbers = np.arange(index, stop)
             features = self.embedder.embed(self.images.subset(numbers))
             for number, item in zip(numbers.tolist(), features, strict=True):
-                grid = foreground_grid(item.values, self.component, self.threshold)
+                grid = foreground_grid(item.values, component, threshold)
                 self._found[number] = grid, item.image_shape
         return self._found[index]
 
-    def as_input(self):
+    def as_input(self) -> ImageSequence | Array:
         """Give the images in the container that detectors take."""
         return self.images.data if self.component is None else ImageSequence(self)
 
 
-def _embedder_of(detector):
+def _embedder_of(detector: Any) -> Any:
     """Make the embedder of a detector, or of what it wraps."""
     detector = final_step(detector)
     if hasattr(detector, "_make_embedder"):

@@ -1,11 +1,14 @@
 """PaDiM: a Gaussian for every patch position."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
@@ -19,9 +22,12 @@ from skuad.detectors._position_gaussians import (
     whitening_matrices,
 )
 from skuad.feature_extraction import FeatureMap
+from skuad.feature_extraction._base import MemoryLike
+from skuad.io._images import Images
 from skuad.neighbors._memory import require_memory
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
 from skuad.utils._thresholds import calibration_folds
+from skuad.utils._typing import Fold, IndexArray, MapAndScore, Pool, RandomStateLike
 
 # Images whose features are added to the moments at once: enough for matrix products.
 _AT_ONCE = 16
@@ -114,7 +120,7 @@ class PaDiM(MapDetector):
     (4, 64, 64)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedder": [HasMethods(["fit", "embed"]), None],
         "n_features": [Interval(Integral, 1, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0, None, closed="neither")],
@@ -131,16 +137,16 @@ class PaDiM(MapDetector):
 
     def __init__(
         self,
-        embedder=None,
+        embedder: Any = None,
         *,
-        n_features=100,
-        reg_covar=0.01,
-        pool="max",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
-        memory=None,
-        random_state=None,
+        n_features: int | None = 100,
+        reg_covar: float = 0.01,
+        pool: Pool = "max",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
+        memory: MemoryLike = None,
+        random_state: RandomStateLike = None,
     ):
         self.embedder = embedder
         self.n_features = n_features
@@ -154,13 +160,16 @@ class PaDiM(MapDetector):
 
     _make_embedder = PatchDetector._make_embedder
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> "_Learned":
         self.embedder_ = self._make_embedder().fit(images)
-        moments, kept, batch, layouts = None, [], [], []
-        for number, features in enumerate(self.embedder_.embed(images)):
-            if number == 0:
-                moments = self._start(features, len(images))
-                keeps = len(images) <= 2 * len(self.feature_indices_)
+        embedded = iter(self.embedder_.embed(images))
+        first = next(embedded)
+        moments = self._start(first, len(images))
+        keeps = len(images) <= 2 * len(self.feature_indices_)
+        kept: list[NDArray[np.float32]] = []
+        batch: list[NDArray[np.float32]] = []
+        layouts: list[PatchLayout] = []
+        for number, features in enumerate(chain([first], embedded)):
             features = self._on_grid(features)
             layouts.append(PatchLayout(features, images.roi(number)))
             batch.append(features.rows)
@@ -173,7 +182,7 @@ class PaDiM(MapDetector):
         self.whitening_ = whitening_matrices(scatter, len(images), self.reg_covar)
         return _Learned(mean, scatter, layouts, kept)
 
-    def _start(self, features, n_images):
+    def _start(self, features: FeatureMap, n_images: int) -> PositionMoments:
         """Choose features and grid by the first image; return empty moments."""
         n_given = features.shape[2]
         n_features = min(n_given, self.n_features or n_given)
@@ -188,7 +197,7 @@ class PaDiM(MapDetector):
         )
         return PositionMoments(*shape)
 
-    def _on_grid(self, features):
+    def _on_grid(self, features: FeatureMap) -> FeatureMap:
         """Give the chosen features, at the positions of the training images' grid."""
         values, grid = features.values, self.grid_shape_
         if values.shape[:2] != grid:
@@ -199,7 +208,7 @@ class PaDiM(MapDetector):
             values = values[np.ix_(rows, columns)]
         return FeatureMap(values[..., self.feature_indices_], features.image_shape)
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         for number, features in enumerate(self.embedder_.embed(images)):
             features = self._on_grid(features)
             layout = PatchLayout(features, images.roi(number))
@@ -208,18 +217,22 @@ class PaDiM(MapDetector):
             )
             yield self._map_and_score(layout, distances)
 
-    def _map_and_score(self, layout, distances):
+    def _map_and_score(
+        self, layout: PatchLayout, distances: NDArray[np.float32]
+    ) -> MapAndScore:
         if layout.inside is not None:
             distances = distances[layout.inside.ravel()]
         return layout.map_and_score(distances, self.pool)
 
-    def _folds(self, n_images, groups):
+    def _folds(self, n_images: int, groups: ArrayLike | None) -> list[Fold]:
         calibration = self.calibration
         if isinstance(calibration, str):
             calibration = "leave_one_out"
         return calibration_folds(calibration, n_images, groups)
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: "_Learned", train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         held_out = np.setdiff1d(np.arange(len(images)), train)
         if learned.kept:
             rows = np.stack([learned.kept[number] for number in held_out])
@@ -234,10 +247,10 @@ class PaDiM(MapDetector):
             self.reg_covar,
             inverse=learned.inverse(len(held_out), self.reg_covar),
         )
-        distances = dict(zip(held_out.tolist(), distances, strict=True))
+        by_number = dict(zip(held_out.tolist(), distances, strict=True))
         return -np.array(
             [
-                self._map_and_score(learned.layouts[number], distances[number])[1]
+                self._map_and_score(learned.layouts[number], by_number[number])[1]
                 for number in np.asarray(test).tolist()
             ]
         )
@@ -247,13 +260,13 @@ class PaDiM(MapDetector):
 class _Learned:
     """What held-out scores are made of: moments, and the features if they were kept."""
 
-    mean: np.ndarray
-    scatter: np.ndarray
-    layouts: list
-    kept: list
-    _inverse: dict = field(default_factory=dict)
+    mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+    layouts: list[PatchLayout]
+    kept: list[NDArray[np.float32]]
+    _inverse: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
-    def inverse(self, n_held_out, reg_covar):
+    def inverse(self, n_held_out: int, reg_covar: float) -> NDArray[np.float64] | None:
         """Return the inverse that folds of a size share; None for large folds."""
         if n_held_out > self.scatter.shape[-1]:
             return None

@@ -1,20 +1,34 @@
 """Patch features, scored by any scikit-learn estimator."""
 
 import os
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
-from skuad.detectors._patches import PatchLayout, collect_patches
+from skuad.detectors._patches import PatchLayout, PatchSample, collect_patches
 from skuad.detectors._row_scores import row_scores
-from skuad.detectors._scaling import SCALERS, fit_scaler
+from skuad.detectors._scaling import SCALERS, Scaling, fit_scaler
 from skuad.feature_extraction import FilterBankEmbedder
+from skuad.feature_extraction._base import MemoryLike
+from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._typing import (
+    IndexArray,
+    MapAndScore,
+    Pool,
+    RandomStateLike,
+)
+
+Rows: TypeAlias = NDArray[np.float32]
+#: From where the patches of an image lie, and their features, to its map and score.
+PatchScorer: TypeAlias = Callable[[PatchLayout, Rows], MapAndScore]
 
 
 class PatchDetector(MapDetector):
@@ -91,7 +105,8 @@ class PatchDetector(MapDetector):
     (4, 64, 64)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    pool: Any  # PatchKNN takes one more than `Pool`
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedder": [HasMethods(["fit", "embed"]), None],
         "estimator": [HasMethods(["fit"]), None],
         "scaling": [StrOptions(set(SCALERS)), None],
@@ -108,18 +123,18 @@ class PatchDetector(MapDetector):
 
     def __init__(
         self,
-        embedder=None,
-        estimator=None,
+        embedder: Any = None,
+        estimator: Any = None,
         *,
-        scaling="standard",
-        max_patches=200_000,
-        pool="max",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
-        memory=None,
-        n_jobs=None,
-        random_state=None,
+        scaling: Scaling = "standard",
+        max_patches: int = 200_000,
+        pool: Pool = "max",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
+        memory: MemoryLike = None,
+        n_jobs: int | None = None,
+        random_state: RandomStateLike = None,
     ):
         self.embedder = embedder
         self.estimator = estimator
@@ -133,7 +148,7 @@ class PatchDetector(MapDetector):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _make_estimator(self, random_state):
+    def _make_estimator(self, random_state: np.random.RandomState) -> Any:
         estimator = LedoitWolf() if self.estimator is None else clone(self.estimator)
         unseeded = {
             name: random_state.randint(2**31 - 1)
@@ -142,7 +157,7 @@ class PatchDetector(MapDetector):
         }
         return estimator.set_params(**unseeded)
 
-    def _make_embedder(self):
+    def _make_embedder(self) -> Any:
         embedder = (
             FilterBankEmbedder() if self.embedder is None else clone(self.embedder)
         )
@@ -150,7 +165,7 @@ class PatchDetector(MapDetector):
             embedder.set_params(memory=self.memory)
         return embedder
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> PatchSample:
         random_state = check_random_state(self.random_state)
         self.embedder_ = self._make_embedder().fit(images)
         patches = collect_patches(
@@ -164,42 +179,45 @@ class PatchDetector(MapDetector):
         self._fit_rows(patches.rows, random_state)
         return patches
 
-    def _fit_rows(self, rows, random_state):
+    def _fit_rows(self, rows: Rows, random_state: np.random.RandomState) -> None:
         self.scaler_ = fit_scaler(self.scaling, rows)
         self.estimator_ = self._make_estimator(random_state).fit(self._scaled(rows))
-        return self
 
-    def _scaled(self, rows):
+    def _scaled(self, rows: Rows) -> Rows:
         return rows if self.scaler_ is None else self.scaler_.transform(rows)
 
-    def _row_scores(self, rows):
+    def _row_scores(self, rows: Rows) -> Rows:
         return row_scores(self.estimator_, self._scaled(rows))
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         for number, features in enumerate(self.embedder_.embed(images)):
             layout = PatchLayout(features, images.roi(number))
             yield self._map_and_score(layout, layout.rows(features))
 
-    def _map_and_score(self, layout, rows):
+    def _map_and_score(self, layout: PatchLayout, rows: Rows) -> MapAndScore:
         return layout.map_and_score(self._row_scores(rows), self.pool)
 
-    def _score_fold(self, images, patches, train, test):
+    def _score_fold(
+        self, images: Images, patches: PatchSample, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         map_and_score = self._fit_fold(patches, train)
         held_out = self._patches_of(images, patches, test)
         return np.array([-map_and_score(layout, rows)[1] for layout, rows in held_out])
 
-    def _fit_fold(self, patches, train):
+    def _fit_fold(self, patches: PatchSample, train: IndexArray) -> PatchScorer:
         """Fit on patches that were sampled already; return its `_map_and_score`."""
         rows = patches.of_images(train)
         fold = self._clone_for_fold(len(rows) / len(patches.rows))
         fold._fit_rows(rows, check_random_state(self.random_state))
         return fold._map_and_score
 
-    def _clone_for_fold(self, share):
+    def _clone_for_fold(self, share: float) -> "PatchDetector":
         """Clone for a fit on this share of the patches."""
         return clone(self)
 
-    def _patches_of(self, images, patches, numbers):
+    def _patches_of(
+        self, images: Images, patches: PatchSample, numbers: IndexArray
+    ) -> Iterator[tuple[PatchLayout, Rows]]:
         """Yield layout and rows of images, embedded anew if the sample lacks some."""
         if patches.is_complete:
             for number in numbers:

@@ -1,16 +1,24 @@
 """PatchCore's recipe: the distance of a patch to the nearest good patches."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from skuad.detectors._patch import PatchDetector
-from skuad.detectors._scaling import STATELESS
+from skuad.detectors._patch import PatchDetector, PatchScorer, Rows
+from skuad.detectors._patches import PatchLayout, PatchSample
+from skuad.detectors._scaling import STATELESS, Scaling
+from skuad.feature_extraction._base import MemoryLike
 from skuad.neighbors import NearestNeighborDetector, reweighted_distance
+from skuad.neighbors._detector import Coreset
 from skuad.utils._param_validation import Interval, StrOptions
 from skuad.utils._thresholds import calibration_folds
+from skuad.utils._typing import Fold, IndexArray, MapAndScore, Pool, RandomStateLike
+
+#: "reweighted" is PatchCore's own score.
+PatchPool: TypeAlias = Pool | Literal["reweighted"]
 
 
 class PatchKNN(PatchDetector):
@@ -102,7 +110,7 @@ class PatchKNN(PatchDetector):
     (4, 64, 64)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **PatchDetector._parameter_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "coreset": [StrOptions({"greedy", "random"}), None],
@@ -117,21 +125,21 @@ class PatchKNN(PatchDetector):
 
     def __init__(
         self,
-        embedder=None,
+        embedder: Any = None,
         *,
-        n_neighbors=1,
-        coreset="greedy",
-        coreset_ratio=0.1,
-        algorithm="exact",
-        scaling="whiten",
-        max_patches=200_000,
-        pool="max",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
-        memory=None,
-        n_jobs=None,
-        random_state=None,
+        n_neighbors: int = 1,
+        coreset: Coreset = "greedy",
+        coreset_ratio: float = 0.1,
+        algorithm: Literal["exact", "faiss"] = "exact",
+        scaling: Scaling = "whiten",
+        max_patches: int = 200_000,
+        pool: PatchPool = "max",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
+        memory: MemoryLike = None,
+        n_jobs: int | None = None,
+        random_state: RandomStateLike = None,
     ):
         self.embedder = embedder
         self.n_neighbors = n_neighbors
@@ -148,7 +156,9 @@ class PatchKNN(PatchDetector):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _make_estimator(self, random_state):
+    def _make_estimator(
+        self, random_state: np.random.RandomState
+    ) -> NearestNeighborDetector:
         return NearestNeighborDetector(
             self.n_neighbors,
             coreset=self.coreset,
@@ -159,14 +169,14 @@ class PatchKNN(PatchDetector):
         )
 
     @property
-    def _can_pass_over_rows(self):
+    def _can_pass_over_rows(self) -> bool:
         """Whether passing over an image's rows is fitting without it."""
         # A scaling that has seen the image flatters it: 0.114 were flagged at a rate
         # of 0.1 (benchmarks/false_alarm_rates.py, 400 repetitions).
         unseen = self.coreset != "greedy" and self.scaling in STATELESS
         return unseen and self.algorithm == "exact" and self.pool != "reweighted"
 
-    def _map_and_score(self, layout, rows):
+    def _map_and_score(self, layout: PatchLayout, rows: Rows) -> MapAndScore:
         if self.pool != "reweighted":
             return super()._map_and_score(layout, rows)
         bank = self.estimator_
@@ -178,13 +188,13 @@ class PatchKNN(PatchDetector):
         score = reweighted_distance(rows[worst], indices[worst, 0], bank.bank_)
         return anomaly_map, score
 
-    def _folds(self, n_images, groups):
+    def _folds(self, n_images: int, groups: ArrayLike | None) -> list[Fold]:
         calibration = self.calibration
         if isinstance(calibration, str) and self._can_pass_over_rows:
             calibration = "leave_one_out"
         return calibration_folds(calibration, n_images, groups)
 
-    def _fit_fold(self, patches, train):
+    def _fit_fold(self, patches: PatchSample, train: IndexArray) -> PatchScorer:
         if self._can_pass_over_rows:
             bank = self.estimator_
             mask = np.isin(patches.image[bank.bank_indices_], train)
@@ -194,7 +204,7 @@ class PatchKNN(PatchDetector):
                 )
         return super()._fit_fold(patches, train)
 
-    def _clone_for_fold(self, share):
+    def _clone_for_fold(self, share: float) -> PatchDetector:
         # A bank as large as the final one: a smaller would make held-out scores worse.
         ratio = min(1.0, self.coreset_ratio / share)
         return clone(self).set_params(coreset_ratio=ratio)

@@ -1,14 +1,16 @@
 """A bounded sample of patches, streamed from any number of images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from skuad.base import mask_outside, pool_map
 from skuad.feature_extraction import FeatureMap, coverage, upsample_map
 from skuad.neighbors._memory import require_memory
+from skuad.utils._typing import FloatArray, IndexArray, MapAndScore, Pool
 
 
 @dataclass
@@ -24,16 +26,16 @@ class PatchSample:
         Where the patches of each image lie.
     """
 
-    rows: np.ndarray
-    image: np.ndarray
-    layouts: list
+    rows: NDArray[np.float32]
+    image: IndexArray
+    layouts: list["PatchLayout"]
 
     @property
     def is_complete(self) -> bool:
         """Whether no patch of any image was left out."""
         return len(self.rows) == sum(layout.n_patches for layout in self.layouts)
 
-    def of_images(self, numbers) -> np.ndarray:
+    def of_images(self, numbers: Sequence[int] | IndexArray) -> NDArray[np.float32]:
         """Rows of these images."""
         if len(numbers) == 1:
             return self.rows[
@@ -54,11 +56,12 @@ class PatchLayout:
         region is smaller than that, the patch that holds most of it does.
     """
 
-    def __init__(self, features: FeatureMap, roi: np.ndarray | None):
-        self.grid_shape = features.shape[:2]
+    def __init__(self, features: FeatureMap, roi: NDArray[np.bool_] | None):
+        height, width = features.shape[:2]
+        self.grid_shape = height, width
         self.image_shape = features.image_shape
         self.roi = roi
-        self.inside = None
+        self.inside: NDArray[np.bool_] | None = None
         if roi is not None:
             share = coverage(roi, self.grid_shape)
             self.inside = share >= min(0.5, share.max())
@@ -70,11 +73,11 @@ class PatchLayout:
             return self.grid_shape[0] * self.grid_shape[1]
         return int(self.inside.sum())
 
-    def rows(self, features: FeatureMap) -> np.ndarray:
+    def rows(self, features: FeatureMap) -> NDArray[np.float32]:
         """Feature rows of the patches that count."""
         return features.rows if self.inside is None else features.values[self.inside]
 
-    def map_and_score(self, row_scores: np.ndarray, pool) -> tuple[np.ndarray, float]:
+    def map_and_score(self, row_scores: FloatArray, pool: Pool) -> MapAndScore:
         """Anomaly map and score of the image, from one value per row.
 
         Returns
@@ -85,7 +88,7 @@ class PatchLayout:
         score : float
             Pooled over the pixels inside.
         """
-        if self.inside is None:
+        if self.inside is None or self.roi is None:  # both or neither
             grid = row_scores.reshape(self.grid_shape)
             anomaly_map = upsample_map(grid, self.image_shape)
             return anomaly_map, pool_map(anomaly_map, pool)
@@ -104,11 +107,11 @@ class PatchLayout:
 
 def collect_patches(
     features: Iterator[FeatureMap],
-    roi: Callable,
+    roi: Callable[[int], NDArray[np.bool_] | None],
     *,
     n_images: int,
     max_patches: int,
-    random_state,
+    random_state: np.random.RandomState,
 ) -> PatchSample:
     """Sample patches uniformly over all images, in one pass and bounded memory.
 
@@ -139,8 +142,12 @@ def collect_patches(
         If so many rows do not fit into the memory that is available, judged by the
         first image.
     """
-    rows, keys, image, layouts = [], [], [], []
-    n_kept, highest_key, known_layouts = 0, np.inf, {}
+    rows: list[NDArray[np.float32]] = []
+    keys: list[NDArray[np.float64]] = []
+    image: list[IndexArray] = []
+    layouts: list[PatchLayout] = []
+    known_layouts: dict[tuple[tuple[int, int], ...], PatchLayout] = {}
+    n_kept, highest_key = 0, np.inf
     for number, feature_map in enumerate(features):
         layout = PatchLayout(feature_map, roi(number))
         if layout.roi is None:  # one object for all alike: tiles may be a million
@@ -166,7 +173,7 @@ def collect_patches(
     return PatchSample(np.concatenate(rows), np.concatenate(image), layouts)
 
 
-def _require_memory(feature_map, n_patches, max_patches):
+def _require_memory(feature_map: FeatureMap, n_patches: int, max_patches: int) -> None:
     # Up to twice the sample is held before it is cut down, and once more meanwhile.
     n_rows = min(n_patches, 3 * max_patches)
     require_memory(
@@ -176,10 +183,15 @@ def _require_memory(feature_map, n_patches, max_patches):
     )
 
 
-def _lowest(rows, keys, image, n_rows):
+def _lowest(
+    rows: list[NDArray[np.float32]],
+    keys: list[NDArray[np.float64]],
+    image: list[IndexArray],
+    n_rows: int,
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]], list[IndexArray]]:
     """Keep the rows with the lowest keys, in their order."""
-    keys = np.concatenate(keys)
-    keep = np.sort(np.argpartition(keys, n_rows - 1)[:n_rows])
+    all_keys = np.concatenate(keys)
+    keep = np.sort(np.argpartition(all_keys, n_rows - 1)[:n_rows])
     bounds = np.cumsum([0, *(len(part) for part in rows)])
     kept = np.empty((n_rows, rows[0].shape[1]), rows[0].dtype)
     done = 0
@@ -187,4 +199,4 @@ def _lowest(rows, keys, image, n_rows):
         mine = keep[(keep >= start) & (keep < start + len(part))] - start
         kept[done : done + len(mine)] = part[mine]
         done += len(mine)
-    return [kept], [keys[keep]], [np.concatenate(image)[keep]]
+    return [kept], [all_keys[keep]], [np.concatenate(image)[keep]]

@@ -4,7 +4,15 @@ Positions are independent of each other. All functions work on blocks of positio
 that temporary arrays stay small beside the second moments themselves.
 """
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import FloatArray
+
+_Float32: TypeAlias = NDArray[np.float32]
+_Float64: TypeAlias = NDArray[np.float64]
 
 # Values of a temporary array of float64, about 32 MB.
 _BLOCK = 2**22
@@ -22,20 +30,20 @@ class PositionMoments:
     n_positions, n_features : int
     """
 
-    def __init__(self, n_positions, n_features):
+    def __init__(self, n_positions: int, n_features: int):
         self.n_images = 0
-        self._origin = None
+        self._origin = np.zeros((n_positions, n_features))
         self._sum = np.zeros((n_positions, n_features))
         self._products = np.zeros((n_positions, n_features, n_features))
 
-    def add(self, rows):
+    def add(self, rows: FloatArray) -> None:
         """Add images.
 
         Parameters
         ----------
         rows : ndarray of shape (n_images, n_positions, n_features)
         """
-        if self._origin is None:
+        if self.n_images == 0:
             self._origin = rows[0].astype(np.float64)
         self.n_images += len(rows)
         for block in blocks(self._products.shape, len(rows)):
@@ -43,7 +51,7 @@ class PositionMoments:
             self._sum[block] += centred.sum(axis=1)
             self._products[block] += centred.mT @ centred
 
-    def result(self):
+    def result(self) -> tuple[_Float64, _Float64]:
         """Return mean (n_positions, n_features) and scatter matrices, once.
 
         The scatter matrix of a position is the sum of the outer products of what
@@ -57,7 +65,7 @@ class PositionMoments:
         return mean, scatter
 
 
-def whitening_matrices(scatter, n_images, reg_covar):
+def whitening_matrices(scatter: _Float64, n_images: int, reg_covar: float) -> _Float32:
     """Matrices that turn Mahalanobis distances into lengths.
 
     The covariance of a position is its scatter matrix over ``n_images - 1``, plus
@@ -84,7 +92,9 @@ def whitening_matrices(scatter, n_images, reg_covar):
     return whitening
 
 
-def mahalanobis_distances(rows, mean, whitening):
+def mahalanobis_distances(
+    rows: _Float32, mean: _Float32, whitening: _Float32
+) -> _Float32:
     """Distance of the patches of one image from the Gaussians of their positions.
 
     Parameters
@@ -100,13 +110,13 @@ def mahalanobis_distances(rows, mean, whitening):
     return np.linalg.norm(np.matmul(whitening, (rows - mean)[:, :, None]), axis=(1, 2))
 
 
-def regularized(scatter, n_images, reg_covar):
+def regularized(scatter: _Float64, n_images: int, reg_covar: float) -> _Float64:
     """Scatter matrices of `n_images` with the covariance's addition to the diagonal."""
     added = _degrees(n_images) * reg_covar
     return scatter + added * np.eye(scatter.shape[-1])
 
 
-def inverse_scatter(scatter, n_images, reg_covar):
+def inverse_scatter(scatter: _Float64, n_images: int, reg_covar: float) -> _Float64:
     """Inverse of `regularized`, block by block."""
     inverse = np.empty_like(scatter)
     for block in blocks(scatter.shape):
@@ -114,7 +124,15 @@ def inverse_scatter(scatter, n_images, reg_covar):
     return inverse
 
 
-def held_out_distances(rows, mean, scatter, n_images, reg_covar, *, inverse=None):
+def held_out_distances(
+    rows: FloatArray,
+    mean: _Float64,
+    scatter: _Float64,
+    n_images: int,
+    reg_covar: float,
+    *,
+    inverse: _Float64 | None = None,
+) -> _Float32:
     """Distances of images from Gaussians that were fitted without them.
 
     With deviations U of g images from the mean of all n, the scatter matrix without them
@@ -162,22 +180,22 @@ def held_out_distances(rows, mean, scatter, n_images, reg_covar, *, inverse=None
     return distances
 
 
-def blocks(shape, n_rows=1):
+def blocks(shape: tuple[int, ...], n_rows: int = 1) -> list[slice]:
     """Slices of positions whose temporary arrays stay small."""
     n_positions, n_features, _ = shape
     size = max(1, _BLOCK // max(n_features, n_rows) ** 2)
     return [slice(i, i + size) for i in range(0, n_positions, size)]
 
 
-def _by_position(rows, block):
+def _by_position(rows: FloatArray, block: slice) -> _Float64:
     """Rows (n_images, n_positions, n_features) of a block, the positions first."""
     return rows[:, block].swapaxes(0, 1).astype(np.float64)
 
 
-def _degrees(n_images):
+def _degrees(n_images: int) -> int:
     """Degrees of freedom; one image has no scatter, and any number will do."""
     return max(1, n_images - 1)
 
 
-def _outer(first, second):
+def _outer(first: _Float64, second: _Float64) -> _Float64:
     return first[:, :, None] * second[:, None, :]

@@ -1,16 +1,23 @@
 """A detector that looks at a part of the image only."""
 
 import os
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import MetaMapDetector, detect, mask_outside
+from skuad.base._meta_map_detector import HeldOutScores
 from skuad.io import ImageSequence, read_mask
+from skuad.io._images import Images
+from skuad.utils._typing import Array, ImagesLike, MapAndScore, StrPath
 
 
-def region_mask(roi, image_shape: tuple[int, int]) -> np.ndarray:
+def region_mask(
+    roi: ArrayLike | StrPath, image_shape: Sequence[int]
+) -> NDArray[np.bool_]:
     """Turn a region of interest into a mask of an image's size.
 
     Parameters
@@ -30,27 +37,30 @@ def region_mask(roi, image_shape: tuple[int, int]) -> np.ndarray:
     ValueError
         If the mask has another size, or no pixel of the image lies inside.
     """
-    roi = read_mask(roi) if isinstance(roi, str | os.PathLike) else np.asarray(roi)
-    if roi.ndim != 2:
+    region = read_mask(roi) if isinstance(roi, str | os.PathLike) else np.asarray(roi)
+    if region.ndim != 2:
         raise ValueError(
-            f"roi is a mask (H, W) or a polygon (n, 2), but its shape is {roi.shape}"
+            f"roi is a mask (H, W) or a polygon (n, 2), but its shape is {region.shape}"
         )
-    if roi.shape[1] == 2 and roi.shape != tuple(image_shape):
-        if len(roi) < 3:
-            raise ValueError(f"a polygon has 3 points or more, but roi has {len(roi)}")
-        mask = np.zeros(image_shape, np.uint8)
-        cv2.fillPoly(mask, [np.round(roi).astype(np.int32)], 1)
-    elif roi.shape == tuple(image_shape):
-        mask = roi
+    if region.shape[1] == 2 and region.shape != tuple(image_shape):
+        if len(region) < 3:
+            raise ValueError(
+                f"a polygon has 3 points or more, but roi has {len(region)}"
+            )
+        mask: Array = np.zeros(image_shape, np.uint8)
+        cv2.fillPoly(mask, [np.round(region).astype(np.int32)], 1)
+    elif region.shape == tuple(image_shape):
+        mask = region
     else:
         raise ValueError(
-            f"the region of interest is {roi.shape[0]} x {roi.shape[1]} pixels, but the "
-            f"image {image_shape[0]} x {image_shape[1]}: give a mask of the image's size"
+            f"the region of interest is {region.shape[0]} x {region.shape[1]} pixels, "
+            f"but the image {image_shape[0]} x {image_shape[1]}: give a mask of the "
+            "image's size"
         )
-    mask = np.ascontiguousarray(mask != 0)
-    if not mask.any():
+    inside = np.ascontiguousarray(mask != 0)
+    if not inside.any():
         raise ValueError("no pixel of the image lies inside the region of interest")
-    return mask
+    return inside
 
 
 class RegionOfInterest(MetaMapDetector):
@@ -106,19 +116,19 @@ class RegionOfInterest(MetaMapDetector):
     (0.0, True)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MetaMapDetector._parameter_constraints,
         "roi": ["array-like", str, os.PathLike, None],
     }
 
     def __init__(
         self,
-        detector,
-        roi=None,
+        detector: Any,
+        roi: ArrayLike | StrPath | None = None,
         *,
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.detector = detector
         self.roi = roi
@@ -126,21 +136,21 @@ class RegionOfInterest(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images):
-        self.roi_ = None
+    def _fit_images(self, images: Images) -> HeldOutScores | None:
+        self.roi_: NDArray[np.bool_] | None = None
         if self.roi is not None:
             if images.is_rows:
                 raise ValueError("line scans have no region of interest: set roi=None")
             self.roi_ = region_mask(self.roi, images[0].shape[:2])
         return self._fit_detector(self._inside(images))
 
-    def _detect(self, images):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         for anomaly_map, score in detect(self.detector_, self._inside(images)):
             if self.roi_ is not None:
                 anomaly_map = mask_outside(anomaly_map, self.roi_)
             yield anomaly_map, score
 
-    def _inside(self, images):
+    def _inside(self, images: Images) -> ImagesLike:
         """Give the images with their region, or as they are without one."""
         if self.roi_ is None:
             return images.data
@@ -151,10 +161,10 @@ class RegionOfInterest(MetaMapDetector):
 class _OfShape:
     """A picklable step that refuses images of another size."""
 
-    def __init__(self, shape):
+    def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
 
-    def __call__(self, image):
+    def __call__(self, image: Array) -> Array:
         if np.shape(image)[:2] != self.shape:
             raise ValueError(
                 f"the image is {np.shape(image)[0]} x {np.shape(image)[1]} pixels, but "

@@ -1,7 +1,7 @@
 """Which detectors there are, and what they need."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from skuad.base import MapDetector
 from skuad.utils.discovery import all_estimators
@@ -50,13 +50,13 @@ class DetectorTags:
 
 # The published names of classes of anomalib that are spelt otherwise.
 _PUBLISHED = {"EfficientAd": "EfficientAD", "Padim": "PaDiM", "Patchcore": "PatchCore"}
-_CHECKPOINT = {
+_CHECKPOINT: dict[str, Any] = {
     "backend": "torch",
     "requires_checkpoint": True,
     "weights": "checkpoint",
 }
-_OPENCLIP = {"backend": "torch", "weights": "pretrained"}
-_TAGS = {
+_OPENCLIP: dict[str, Any] = {"backend": "torch", "weights": "pretrained"}
+_TAGS: dict[str, dict[str, Any]] = {
     "AnomalibCheckpointDetector": _CHECKPOINT,
     "OpenCLIPPatchKNN": {"model": "PatchCore", **_OPENCLIP},
     "OpenCLIPPromptScore": {"model": "WinCLIP", "zero_shot": True, **_OPENCLIP},
@@ -65,14 +65,14 @@ _TAGS = {
 }
 
 
-def _tags(name, estimator):
+def _tags(name: str, estimator: type) -> DetectorTags:
     if (model := getattr(estimator, "_model", None)) is not None:
         model = _PUBLISHED.get(model, model)
         return DetectorTags(name, estimator, model=model, **_CHECKPOINT)
     return DetectorTags(name, estimator, **_TAGS.get(name, {}))
 
 
-def list_detectors(**tags) -> list[DetectorTags]:
+def list_detectors(**tags: str | bool | None) -> list[DetectorTags]:
     """List the detectors of the library.
 
     Parameters

@@ -1,9 +1,14 @@
 """Anomaly of rows under any scikit-learn estimator."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
+
+from skuad.utils._typing import FloatArray
 
 
-def row_scores(estimator, rows: np.ndarray) -> np.ndarray:
+def row_scores(estimator: Any, rows: FloatArray) -> NDArray[np.float32]:
     """Score rows by a fitted estimator: high is anomalous.
 
     The first that the estimator has is used: a reconstruction (``transform`` and

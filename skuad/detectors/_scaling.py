@@ -1,12 +1,18 @@
 """Scaling of patch rows before they are compared."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skuad.utils._typing import FloatArray
+
+Scaling: TypeAlias = Literal["standard", "unit", "whiten"] | None
 
 
 class Whitener(TransformerMixin, BaseEstimator):
@@ -27,14 +33,14 @@ class Whitener(TransformerMixin, BaseEstimator):
        covariance matrices", Journal of Multivariate Analysis 88, 2004.
     """
 
-    _dtypes: ClassVar[list] = [np.float64, np.float32]
+    _dtypes: ClassVar[list[DTypeLike]] = [np.float64, np.float32]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> "Whitener":
         """Learn mean and covariance.
 
         Parameters
@@ -48,20 +54,20 @@ class Whitener(TransformerMixin, BaseEstimator):
         -------
         self : Whitener
         """
-        X = validate_data(self, X, dtype=self._dtypes)
-        scaler = StandardScaler().fit(X)
+        rows: FloatArray = validate_data(self, X, dtype=self._dtypes)
+        scaler = StandardScaler().fit(rows)
         covariance = LedoitWolf(store_precision=False, assume_centered=True)
-        covariance.fit(scaler.transform(X))
+        covariance.fit(scaler.transform(rows))
         variances, axes = np.linalg.eigh(covariance.covariance_.astype(np.float64))
         # Constant features leave the covariance singular; 0 drops their directions.
-        smallest = variances[-1] * len(variances) * np.finfo(X.dtype).eps
+        smallest = variances[-1] * len(variances) * np.finfo(rows.dtype).eps
         scales = np.where(variances > smallest, variances, np.inf) ** -0.5
         whitening = axes * scales / scaler.scale_[:, None]
-        self.mean_ = scaler.mean_.astype(X.dtype)
-        self.whitening_ = whitening.astype(X.dtype)
+        self.mean_ = scaler.mean_.astype(rows.dtype)
+        self.whitening_ = whitening.astype(rows.dtype)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Whiten rows.
 
         Parameters
@@ -74,8 +80,8 @@ class Whitener(TransformerMixin, BaseEstimator):
         whitened : ndarray of shape (n_rows, n_features)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._dtypes, reset=False)
-        return (X - self.mean_) @ self.whitening_
+        rows: FloatArray = validate_data(self, X, dtype=self._dtypes, reset=False)
+        return (rows - self.mean_) @ self.whitening_
 
 
 SCALERS = {"standard": StandardScaler, "unit": Normalizer, "whiten": Whitener}
@@ -83,6 +89,6 @@ SCALERS = {"standard": StandardScaler, "unit": Normalizer, "whiten": Whitener}
 STATELESS = {None, "unit"}
 
 
-def fit_scaler(scaling, rows: np.ndarray):
+def fit_scaler(scaling: Scaling, rows: FloatArray) -> Any:
     """Fit the scaler of a name; None for None."""
     return None if scaling is None else SCALERS[scaling]().fit(rows)

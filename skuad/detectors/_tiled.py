@@ -1,14 +1,19 @@
 """Any detector on tiles of high-resolution images."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.base import MetaMapDetector, detect, mask_outside
-from skuad.detectors._tiles import TileSource, stitch, tile_groups
+from skuad.detectors._tiles import TileSource, image_size, stitch, tile_groups
+from skuad.io._images import Images
+from skuad.preprocessing._stitching import Reduction
 from skuad.utils._param_validation import Interval, StrOptions
+from skuad.utils._typing import IndexArray, MapAndScore
 
 
 class Tiled(MetaMapDetector):
@@ -69,7 +74,7 @@ class Tiled(MetaMapDetector):
     (4, 96, 96)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MetaMapDetector._parameter_constraints,
         "tile": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left"), None],
@@ -80,16 +85,16 @@ class Tiled(MetaMapDetector):
 
     def __init__(
         self,
-        detector,
+        detector: Any,
         *,
-        tile=512,
-        stride=None,
-        reduce="blend",
-        score_reduce="max",
-        fit_on="tiles",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        tile: int = 512,
+        stride: int | None = None,
+        reduce: Reduction = "blend",
+        score_reduce: Literal["max", "mean"] = "max",
+        fit_on: Literal["tiles", "images"] = "tiles",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.detector = detector
         self.tile = tile
@@ -101,32 +106,34 @@ class Tiled(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _geometry(self):
+    def _stride(self) -> tuple[int, int]:
         stride = self.tile if self.stride is None else self.stride
         if stride > self.tile:
             raise ValueError(
                 f"stride={stride} is larger than tile={self.tile}: pixels between the "
                 "tiles would be left out. Lower the stride"
             )
-        return {
-            "tile": self.tile_shape_,
-            "stride": tuple(min(stride, side) for side in self.tile_shape_),
-        }
+        height, width = self.tile_shape_
+        return min(stride, height), min(stride, width)
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images) -> Any:
         # Tiles larger than any image would be filled with padding.
-        shapes = {number: image.shape[:2] for number, image in enumerate(images)}
+        shapes = {number: image_size(image) for number, image in enumerate(images)}
         heights, widths = zip(*shapes.values(), strict=True)
         self.tile_shape_ = (min(self.tile, max(heights)), min(self.tile, max(widths)))
-        geometry = self._geometry()
+        stride = self._stride()
         if self.fit_on == "images":
             self._fit_detector(images.data)
             return None
-        tiles = TileSource(images, image_shapes=shapes, **geometry)
+        tiles = TileSource(
+            images, tile=self.tile_shape_, stride=stride, image_shapes=shapes
+        )
         held_out = self._fit_detector(tiles.as_input())
         return None if held_out is None else (tiles.owner, held_out)
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         if learned is None:
             return super()._score_fold(images, learned, train, test)
         owner, held_out = learned
@@ -137,14 +144,15 @@ class Tiled(MetaMapDetector):
         owner = owner[test_tiles]
         return -np.array([self._reduced(scores[owner == number]) for number in test])
 
-    def _reduced(self, scores) -> float:
+    def _reduced(self, scores: Sequence[float] | NDArray[np.float64]) -> float:
         """Score of an image, from those of its tiles; 0 where none was run."""
         if len(scores) == 0:
             return 0.0
         return float(getattr(np, self.score_reduce)(scores))
 
-    def _detect(self, images):
-        for tiles in tile_groups(images, **self._geometry()):
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
+        stride = self._stride()
+        for tiles in tile_groups(images, tile=self.tile_shape_, stride=stride):
             results = iter(
                 detect(self.detector_, tiles.as_input()) if len(tiles) else ()
             )
@@ -152,7 +160,7 @@ class Tiled(MetaMapDetector):
                 tiles.coords, tiles.image_shapes.items(), strict=True
             ):
                 # Each map is put in its place while it is still in the cache.
-                scores = []
+                scores: list[float] = []
                 maps = _maps_of(islice(results, len(coords)), scores)
                 anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
                 roi = images.roi(number)
@@ -161,7 +169,9 @@ class Tiled(MetaMapDetector):
                 yield anomaly_map, self._reduced(scores)
 
 
-def _maps_of(results, scores):
+def _maps_of(
+    results: Iterable[MapAndScore], scores: list[float]
+) -> Iterator[NDArray[np.float32]]:
     """Yield the maps of pairs of map and score, and append the scores to a list."""
     for anomaly_map, score in results:
         scores.append(score)

@@ -1,12 +1,18 @@
 """Tiles of many images as one lazy sequence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.io._derived import DerivedImages
 from skuad.io._images import Images
 from skuad.preprocessing import extract_tile, iter_tile_coords, stitch_maps
+from skuad.preprocessing._stitching import Reduction
+from skuad.utils._typing import Array, IndexArray
+
+_Pair: TypeAlias = tuple[int, int]
 
 # Tiles of small images are run together, up to about this number; enough to fill the
 # batches of a network, and few enough not to matter for memory.
@@ -35,14 +41,22 @@ class TileSource(DerivedImages):
         Upper left corners of the tiles of each image.
     """
 
-    def __init__(self, images: Images, *, tile, stride, image_shapes, decoded=None):
+    def __init__(
+        self,
+        images: Images,
+        *,
+        tile: _Pair,
+        stride: _Pair,
+        image_shapes: dict[int, _Pair],
+        decoded: dict[int, Array] | None = None,
+    ):
         super().__init__(images)
         self.tile = tile
         self.image_shapes = image_shapes
         self._decoded = decoded
-        self.coords = []
+        self.coords: list[list[_Pair]] = []
         # Images of one shape share their list of corners: tiles may be a million.
-        known_coords = {}
+        known_coords: dict[_Pair, list[_Pair]] = {}
         self._numbers = list(image_shapes)
         for number, shape in image_shapes.items():
             if shape not in known_coords:
@@ -55,19 +69,19 @@ class TileSource(DerivedImages):
         # Number of tiles up to and with each image.
         self._ends = np.cumsum([len(coords) for coords in self.coords])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         number, y, x = self._place(index)
         return self._cut(self._image(number), y, x, "reflect")
 
     @property
-    def owner(self) -> np.ndarray:
+    def owner(self) -> IndexArray:
         """Number of the image of each tile."""
         return np.repeat(self._numbers, [len(coords) for coords in self.coords])
 
-    def _place(self, index):
+    def _place(self, index: int) -> tuple[int, int, int]:
         """Image number and upper left corner of a tile."""
         if not 0 <= index < len(self):
             raise IndexError(f"there is no tile {index} among {len(self)}")
@@ -75,15 +89,21 @@ class TileSource(DerivedImages):
         y, x = self.coords[position][index - self._ends[position]]
         return self._numbers[position], y, x
 
-    def _image(self, number):
+    def _image(self, number: int) -> Array:
         if self._decoded is not None:
             return self._decoded[number]
         return super()._image(number)
 
-    def _cut(self, image, y, x, pad_mode="constant"):
+    def _cut(
+        self,
+        image: Array,
+        y: int,
+        x: int,
+        pad_mode: Literal["constant", "reflect"] = "constant",
+    ) -> Array:
         return extract_tile(image, y, x, tile=self.tile, pad_mode=pad_mode)
 
-    def roi(self, index: int) -> np.ndarray | None:
+    def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of interest of a tile; False in the padding of a small image."""
         number, y, x = self._place(index)
         roi = self.images.roi(number)
@@ -100,22 +120,35 @@ class TileSource(DerivedImages):
         return f"{self.images.describe(number)}, tile at row {y}, column {x}"
 
 
-def tile_groups(images: Images, *, tile, stride) -> Iterator[TileSource]:
+def image_size(image: Array) -> _Pair:
+    """Return height and width of an image."""
+    height, width = image.shape[:2]
+    return height, width
+
+
+def tile_groups(images: Images, *, tile: _Pair, stride: _Pair) -> Iterator[TileSource]:
     """Yield the tiles of a few images at a time, each image read once."""
-    decoded, n_tiles = {}, 0
+    decoded: dict[int, Array] = {}
+    n_tiles = 0
     for number, image in enumerate(images):
         decoded[number] = image
         coords = iter_tile_coords(*image.shape[:2], tile=tile, stride=stride)
         n_tiles += sum(1 for _ in coords)
         if n_tiles >= _TILES_AT_ONCE or number == len(images) - 1:
-            shapes = {key: pixels.shape[:2] for key, pixels in decoded.items()}
+            shapes = {key: image_size(pixels) for key, pixels in decoded.items()}
             yield TileSource(
                 images, tile=tile, stride=stride, image_shapes=shapes, decoded=decoded
             )
             decoded, n_tiles = {}, 0
 
 
-def stitch(maps, coords, image_shape, *, reduce) -> np.ndarray:
+def stitch(
+    maps: Iterable[NDArray[np.float32]],
+    coords: Sequence[_Pair],
+    image_shape: _Pair,
+    *,
+    reduce: Reduction,
+) -> NDArray[np.float32]:
     """Put the maps of an image's tiles together; zero where there was no tile."""
     if not coords:
         return np.zeros(image_shape, np.float32)
