@@ -79,8 +79,11 @@ class CoresetBesideAnomalib(Coreset):
     time_select = peakmem_select = None
 
     def setup(self, n_rows, n_features, rows):
-        import torch
-        from anomalib.models.components.sampling import k_center_greedy as peer
+        try:
+            import torch
+            from anomalib.models.components.sampling import k_center_greedy as peer
+        except ImportError as error:
+            raise NotImplementedError("anomalib is not installed") from error
 
         super().setup(n_rows, n_features, rows)
         peer.tqdm = lambda steps, desc: steps
@@ -150,8 +153,11 @@ class SearchBesideAnomalib(Search):
     time_search = peakmem_search = track_share_of_product_rate = None
 
     def setup(self, sizes, n_neighbors, rows):
-        import torch
-        from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+        try:
+            import torch
+            from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+        except ImportError as error:
+            raise NotImplementedError("anomalib is not installed") from error
 
         super().setup(sizes, n_neighbors, rows)
         # The search needs a bank, not the backbone that __init__ would load.

@@ -25,8 +25,11 @@ class _Networks:
     """A folder of photographs, and weights of a vision transformer at random."""
 
     def setup(self, *parameters):
-        import timm
-        import torch
+        try:
+            import timm
+            import torch
+        except ImportError as error:
+            raise NotImplementedError("timm or torch is not installed") from error
 
         cv2.setNumThreads(1)
         torch.set_num_threads(1)

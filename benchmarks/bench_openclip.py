@@ -17,8 +17,11 @@ SIDE = 224
 
 class _OpenCLIP(bench_networks._Networks):
     def setup(self, *parameters):
-        import open_clip
-        import torch
+        try:
+            import open_clip
+            import torch
+        except ImportError as error:
+            raise NotImplementedError("open_clip is not installed") from error
 
         super().setup(*parameters)
         torch.manual_seed(0)

@@ -31,7 +31,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from scipy.stats import t as student
 from sklearn.model_selection import ShuffleSplit
 
@@ -67,7 +66,11 @@ class Skuad:
 class Anomalib:
     """One of anomalib's models, trained as its Lightning module does, on the CPU."""
 
+    # torch is imported on use: asv imports this file too, with or without it.
+
     def __init__(self, seed):
+        import torch
+
         torch.manual_seed(seed)
         self.model = self.make_model()
         network = self.model.feature_extractor.feature_extractor
@@ -79,6 +82,8 @@ class Anomalib:
 
     def batches(self, paths, batch_size=8):
         """Yield normalised batches and the images' own sizes."""
+        import torch
+
         for start in range(0, len(paths), batch_size):
             images = [
                 image if isinstance(image, np.ndarray) else read_image(image)
@@ -97,6 +102,8 @@ class Anomalib:
             yield x, [image.shape[:2] for image in images]
 
     def fit(self, paths):
+        import torch
+
         self.model.train()
         self.model.feature_extractor.eval()
         with torch.no_grad():
@@ -106,6 +113,8 @@ class Anomalib:
         self.model.eval()
 
     def detect(self, paths):
+        import torch
+
         with torch.no_grad():
             for x, shapes in self.batches(paths):
                 output = self.model(x)
@@ -255,6 +264,8 @@ def table(results, reference):
 
 
 def main():
+    import torch
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "data", choices=["hazelnut", "elpv-mono", "elpv-poly", "planted"]

@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-import torch
 from sklearn.decomposition import PCA
 
 from benchmarks.quality_networks import METRICS, evaluate, hazelnut, table
@@ -70,6 +69,8 @@ def recipes(embedder, seed):
 
 
 def main():
+    import torch
+
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("root", help="the category's folder")
     parser.add_argument("--seeds", type=int, default=5)
