@@ -56,7 +56,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
     except doctest.UnexpectedException as fault:
         _, error, _ = fault.exc_info
         if isinstance(error, ImportError):
-            raise error from None  # conftest.py knows what may be missing
+            raise error from error.__cause__  # conftest.py knows what may be missing
         where = f"{page.name}, line {fault.example.lineno + 1}"
         raise AssertionError(f"{where}: {fault.example.source}") from error
     except doctest.DocTestFailure as fault:
