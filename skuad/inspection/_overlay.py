@@ -115,14 +115,12 @@ def overlay(
     picture = displayable(image)
     anomaly_map = _of_shape(anomaly_map, picture.shape[:2], "anomaly map")
     heat = _heat(anomaly_map, vmin, _full_heat(anomaly_map, threshold, vmin, vmax))
-    # The image turns gray as it warms up, so that heat is the only colour there.
-    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float32)
-    weight = _smooth_step(heat, 0.1, 0.6)[:, :, None]
-    base = picture + 0.85 * np.minimum(2 * weight, 1) * (gray - picture)
-    # Light and dark of the image still show through the hottest spots.
-    colors = _HEAT[np.round(255 * heat).astype(np.uint8)] * (0.7 + 0.3 * gray / 255)
-    weight *= 0.72
-    picture = np.round(base + weight * (colors - base)).astype(np.uint8)
+    pixels, heat = picture.reshape(-1, 3), heat.ravel()
+    warm = np.flatnonzero(heat > _WARM)  # few, as a rule
+    if warm.size > 0.2 * heat.size:
+        pixels[:] = _with_heat(pixels, heat)
+    elif warm.size:
+        pixels[warm] = _with_heat(pixels[warm], heat[warm])
     if mask is not None:
         truth = _of_shape(mask, picture.shape[:2], "mask") != 0
         _outline(picture, truth, _TRUTH, clearance=True)
@@ -180,17 +178,20 @@ def panel(
         mask = _resize(mask, size, cv2.INTER_NEAREST)
         _outline(plain, mask != 0, _TRUTH, clearance=True)
     unit = max(1.0, max(size) / 320)  # lettering and gaps grow with the picture
-    gap = np.full((size[0], round(8 * unit), 3), _PAPER, np.uint8)
-    bar = _color_bar(size[0], unit, threshold, vmin, vmax)
-    picture = np.concatenate([plain, gap, heat, gap, bar], axis=1)
-    if caption:
-        picture = np.concatenate([picture, _caption(caption, picture.shape[1], unit)])
     margin = round(8 * unit)
-    edges = ((margin, margin), (margin, margin))
-    return np.stack(
-        [np.pad(picture[:, :, i], edges, constant_values=_PAPER[i]) for i in range(3)],
-        axis=2,
-    )
+    parts = [plain, heat, _color_bar(size[0], unit, threshold, vmin, vmax)]
+    width = sum(part.shape[1] for part in parts) + 2 * margin
+    below = [_caption(caption, width, unit)] if caption else []
+    height = size[0] + sum(part.shape[0] for part in below)
+    picture = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
+    picture[:] = _PAPER
+    left = margin
+    for part in parts:
+        picture[margin : margin + size[0], left : left + part.shape[1]] = part
+        left += part.shape[1] + margin
+    for part in below:
+        picture[margin + size[0] : margin + height, margin : margin + width] = part
+    return picture
 
 
 def montage(pictures, n_columns: int) -> np.ndarray:
@@ -226,6 +227,8 @@ def montage(pictures, n_columns: int) -> np.ndarray:
 
 
 _LEAST_SIDE = 256
+# Less heat than that leaves the image as it is.
+_WARM = 0.1
 
 
 def _heat_colors():
@@ -253,6 +256,18 @@ def _heat(anomaly_map, vmin, vmax):
         return np.zeros(anomaly_map.shape, np.float32)
     unit = (anomaly_map.astype(np.float32) - vmin) / np.float32(vmax - vmin)
     return np.clip(np.nan_to_num(unit), 0, 1)
+
+
+def _with_heat(colors, heat):
+    """Lay heat (n,) over pixels of an image (n, 3)."""
+    # The image turns gray as it warms up, so that heat is the only colour there.
+    gray = cv2.cvtColor(colors[None], cv2.COLOR_RGB2GRAY)[0, :, None].astype(np.float32)
+    weight = _smooth_step(heat, _WARM, 0.6)[:, None]
+    base = colors + 0.85 * np.minimum(2 * weight, 1) * (gray - colors)
+    # Light and dark of the image still show through the hottest spots.
+    hot = _HEAT[np.round(255 * heat).astype(np.uint8)] * (0.7 + 0.3 * gray / 255)
+    weight *= 0.72
+    return np.round(base + weight * (hot - base)).astype(np.uint8)
 
 
 def _smooth_step(values, low, high):

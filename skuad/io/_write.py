@@ -122,7 +122,7 @@ def write_image(path: StrPath, image: Array) -> None:
         raise ValueError(f"Cannot write {path!r}: {fault}.")
     with atomic_path(path) as temporary:
         # imencode, as imwrite fails on non-ASCII paths on Windows.
-        _, data = cv2.imencode(suffix, _to_bgr(image), _options(image))
+        _, data = cv2.imencode(suffix, _to_bgr(image), _options(image, suffix))
         data.tofile(temporary)
 
 
@@ -142,7 +142,14 @@ def _unwritable(image: Array, suffix: str) -> str | None:
     return None
 
 
-def _options(image: Array) -> list[int]:
+def _options(image: Array, suffix: str) -> list[int]:
+    if suffix == ".png" and hasattr(cv2, "IMWRITE_PNG_FILTER"):  # OpenCV 4.11
+        # As quick as OpenCV's own choice, and overlays are half as large.
+        return [
+            *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+            *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
+            *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+        ]
     if image.dtype == np.float32:  # OpenCV 4 would store float colours in 24 bits
         return [cv2.IMWRITE_TIFF_COMPRESSION, 1]
     return []
