@@ -2,22 +2,45 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.base import MapDetector, good_images, mask_outside, pool_map, validate_images
 from skuad.detectors._anomalib_openvino import SUFFIXES as OPENVINO_SUFFIXES
-from skuad.detectors._anomalib_openvino import companion_of, load_openvino_network
+from skuad.detectors._anomalib_openvino import (
+    OpenvinoNetwork,
+    companion_of,
+    load_openvino_network,
+)
+from skuad.io._images import Images
 from skuad.io._scale import unit_float
 from skuad.utils._optional import import_optional
 from skuad.utils._param_validation import Interval, _fit_context
 from skuad.utils._thresholds import false_alarm_offset
 from skuad.utils._torch import load_network, resolve_device, run_in_batches
+from skuad.utils._typing import (
+    Array,
+    ImagesLike,
+    IndexArray,
+    MapAndScore,
+    StrPath,
+    TargetsLike,
+)
 from skuad.weights import WeightsChangedError, WeightsHolder, find_weights
 from skuad.weights._digest import sha256_of
+from skuad.weights._holder import WeightsSource
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from skuad.detectors._anomalib_torch import TorchNetwork
+
+    _Network: TypeAlias = TorchNetwork | OpenvinoNetwork
 
 
 class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
@@ -113,7 +136,7 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
     """
 
     _model: ClassVar[str | None] = None
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "checkpoint": [str, os.PathLike],
         "model": [str, None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
@@ -127,16 +150,16 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
 
     def __init__(
         self,
-        checkpoint,
+        checkpoint: StrPath,
         *,
-        model=None,
-        image_size=None,
-        device="auto",
-        trust=False,
-        batch_size=8,
-        false_alarm_rate=None,
-        data_range=None,
-        store_weights=False,
+        model: str | None = None,
+        image_size: int | Sequence[int] | None = None,
+        device: str = "auto",
+        trust: bool = False,
+        batch_size: int = 8,
+        false_alarm_rate: float | None = None,
+        data_range: float | None = None,
+        store_weights: bool = False,
     ):
         self.checkpoint = checkpoint
         self.model = model
@@ -149,7 +172,9 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
         self.store_weights = store_weights
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, groups=None):
+    def fit(
+        self, X: ImagesLike, y: TargetsLike = None, *, groups: Any = None
+    ) -> "Self":
         """Check that the checkpoint works, and set the threshold if a rate is given.
 
         Parameters
@@ -186,14 +211,14 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
             )
         return self
 
-    def _without_threshold(self):
+    def _without_threshold(self) -> str:
         return "fit it on good images with a false_alarm_rate, such as 0.01"
 
-    def _find_weights(self):
+    def _find_weights(self) -> Path:
         return find_weights(self.checkpoint)
 
-    def _fit_images(self, images):
-        vars(self).pop("companion_sha256_", None)
+    def _fit_images(self, images: Images) -> None:
+        self.__dict__.pop("companion_sha256_", None)
         self._hold_weights()
         if self.weights_path_.endswith(OPENVINO_SUFFIXES):
             self.companion_sha256_ = self._companion_sha256(self.weights_path_)
@@ -212,11 +237,13 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                 stacklevel=4,
             )
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         # Nothing is learnt from images: all of them are held out as it is.
         return self._scores(images.subset(test))
 
-    def _network(self):
+    def _network(self) -> tuple["_Network", tuple[Any, ...]]:
         """Return the network, loaded once per process, with its key."""
         model = self._model or self.model
         if self.model not in (None, model):
@@ -227,14 +254,21 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
         source = self._weights_source()
         size = self.image_size
         size = size if size is None else tuple(np.ravel(size).tolist())
-        key = ("anomalib", source.sha256, model, size, self.trust, self.device)
+        key: tuple[Any, ...] = (
+            "anomalib",
+            source.sha256,
+            model,
+            size,
+            self.trust,
+            self.device,
+        )
         if source.path.endswith(OPENVINO_SUFFIXES):
             key = (*key, self._companion_sha256(source.path))
             return load_network(key, lambda: self._load_exported(source)), key
         import_optional("torch", extra="anomalib", needed_by=type(self).__name__)
         device = resolve_device(self.device)
 
-        def load():
+        def load() -> "TorchNetwork":
             from skuad.detectors._anomalib_torch import load_torch_network
 
             return load_torch_network(
@@ -247,7 +281,7 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
 
         return load_network(key, load), key
 
-    def _companion_sha256(self, path):
+    def _companion_sha256(self, path: str) -> str | None:
         """Return the SHA-256 of the file beside an exported one; it must be that of fit."""
         companion = companion_of(path)
         found = None if companion is None else sha256_of(companion)
@@ -259,7 +293,7 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
             )
         return found
 
-    def _load_exported(self, source):
+    def _load_exported(self, source: WeightsSource) -> OpenvinoNetwork:
         if self._model is not None:
             raise ValueError(
                 f"{source.path} does not say whether it is a {self._model}: use "
@@ -278,7 +312,7 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
             needed_by=f"{type(self).__name__} on {source.path}",
         )
 
-    def _detect(self, images) -> Iterator[tuple[np.ndarray, float]]:
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
         network, key = self._network()
         for numbers, batch in images.batches(self.batch_size):
             arrays = [self._as_rgb(image) for image in batch]
@@ -290,7 +324,7 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                     anomaly_map = np.full(array.shape[:2], score, np.float32)
                 yield _inside(anomaly_map, score, images.roi(number))
 
-    def _as_rgb(self, image):
+    def _as_rgb(self, image: Array) -> NDArray[np.float32]:
         """Scale to [0, 1], three channels; an alpha channel is left out."""
         image = unit_float(image, data_range=self.data_range)
         n_channels = image.shape[2]
@@ -302,7 +336,9 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
         return np.repeat(image, 3, axis=2) if n_channels == 1 else image[..., :3]
 
 
-def _inside(anomaly_map, score, roi):
+def _inside(
+    anomaly_map: NDArray[np.float32], score: float, roi: NDArray[np.bool_] | None
+) -> MapAndScore:
     """Cut a map to a region; the score is then the highest value inside."""
     if roi is None:
         return anomaly_map, score

@@ -3,7 +3,12 @@
 import pickle
 import warnings
 import zipfile
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from skuad.weights._holder import WeightsSource
 
 # The oldest release whose checkpoints hold plain data, and the first that is unknown.
 _OLDEST, _TOO_NEW = (2, 7), (3,)
@@ -11,7 +16,7 @@ _OLDEST, _TOO_NEW = (2, 7), (3,)
 _DAMAGED = RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError
 
 
-def require_anomalib(needed_by: str):
+def require_anomalib(needed_by: str) -> ModuleType:
     """Import anomalib's models, or say what to install.
 
     Raises
@@ -39,7 +44,7 @@ def require_anomalib(needed_by: str):
     return anomalib.models
 
 
-def read_checkpoint(source, *, trust: bool) -> dict:
+def read_checkpoint(source: WeightsSource, *, trust: bool) -> dict[str, Any]:
     """Read a file that anomalib or Lightning wrote.
 
     Parameters
@@ -86,7 +91,7 @@ def read_checkpoint(source, *, trust: bool) -> dict:
     raise ValueError(_no_checkpoint(source.path, checkpoint))
 
 
-def _safe_globals():
+def _safe_globals() -> list[Any]:
     import anomalib.models
     from anomalib.models.components import AnomalibModule
     from anomalib.utils import serialization
@@ -104,7 +109,7 @@ def _safe_globals():
     ]
 
 
-def _require_torch_file(file, path):
+def _require_torch_file(file: BinaryIO, path: str) -> None:
     is_whole = zipfile.is_zipfile(file)
     file.seek(0)
     head = file.read(2)
@@ -118,7 +123,7 @@ def _require_torch_file(file, path):
         )
 
 
-def _unsafe_globals(file, path) -> list[str]:
+def _unsafe_globals(file: BinaryIO, path: str) -> list[str]:
     import torch
 
     try:
@@ -130,14 +135,14 @@ def _unsafe_globals(file, path) -> list[str]:
     return sorted(names)
 
 
-def _unreadable(path, error):
+def _unreadable(path: str, error: Exception) -> str:
     return (
         f"{path} cannot be read as a checkpoint: it is damaged, or no file of torch "
         f"({str(error).partition(chr(10))[0]})"
     )
 
 
-def _untrusted(path, unsafe):
+def _untrusted(path: str, unsafe: list[str]) -> str:
     listed = ", ".join(unsafe[:5]) + (", ..." if len(unsafe) > 5 else "")
     return (
         f"{path} holds pickled Python objects beside weights ({len(unsafe)} kinds: "
@@ -147,7 +152,7 @@ def _untrusted(path, unsafe):
     )
 
 
-def _no_checkpoint(path, found):
+def _no_checkpoint(path: str, found: Any) -> str:
     if isinstance(found, dict) and found and _are_tensors(found.values()):
         return (
             f"{path} is a state_dict alone: it has the weights, but not the settings of "
@@ -158,7 +163,7 @@ def _no_checkpoint(path, found):
     return f"{path} is not a checkpoint of anomalib: it holds {what}"
 
 
-def _are_tensors(values):
+def _are_tensors(values: Iterable[Any]) -> bool:
     import torch
 
     return all(isinstance(value, torch.Tensor) for value in values)

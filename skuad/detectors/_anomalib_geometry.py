@@ -1,15 +1,24 @@
 """Which part of an image a network of anomalib sees, and its map at the image's size."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.feature_extraction import upsample_map
+
+#: The part of an image that a network sees: top, left, bottom and right.
+Box: TypeAlias = tuple[int, int, int, int]
+#: What a network says of an image: its map at the image's size, if any, and its score.
+RawResult: TypeAlias = tuple[NDArray[np.float32] | None, float]
 
 _CROPS = ("CenterCrop", "ExportableCenterCrop")
 _PADS = ("SquarePad",)
 
 
-def transform_steps(transform) -> list:
+def transform_steps(transform: Any) -> list[Any]:
     """List the steps of a transform of torchvision, nested ones too."""
     if transform is None:
         return []
@@ -18,7 +27,7 @@ def transform_steps(transform) -> list:
     return [transform]
 
 
-def with_image_size(transform, image_size):
+def with_image_size(transform: Any, image_size: int | Sequence[int]) -> Any:
     """Return a transform that resizes the whole image to another size, without a crop.
 
     Parameters
@@ -32,20 +41,21 @@ def with_image_size(transform, image_size):
 
     steps = transform_steps(transform)
     resizes = [step for step in steps if isinstance(step, v2.Resize)]
-    how = {"antialias": True}
+    how: dict[str, Any] = {"antialias": True}
     if resizes:
         how["interpolation"] = resizes[0].interpolation
         how["antialias"] = resizes[0].antialias
-    size = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
+    if isinstance(image_size, int | np.integer):
+        image_size = (image_size, image_size)
     kept = [
         step
         for step in steps
         if step not in resizes and type(step).__name__ not in _CROPS + _PADS
     ]
-    return v2.Compose([v2.Resize([int(side) for side in size], **how), *kept])
+    return v2.Compose([v2.Resize([int(side) for side in image_size], **how), *kept])
 
 
-def seen_box(steps, image_shape) -> tuple[int, int, int, int]:
+def seen_box(steps: list[Any], image_shape: tuple[int, int]) -> Box:
     """Return the box of the image that a chain of transforms keeps.
 
     Parameters
@@ -76,10 +86,13 @@ def seen_box(steps, image_shape) -> tuple[int, int, int, int]:
             scale = scale * size / after
         size = after
     ends = np.round(np.concatenate([start, start + size * scale])).astype(int)
-    return tuple(ends.tolist())
+    y0, x0, y1, x1 = ends.tolist()
+    return y0, x0, y1, x1
 
 
-def map_at_image_size(anomaly_map, image_shape, box) -> np.ndarray:
+def map_at_image_size(
+    anomaly_map: NDArray[np.float32], image_shape: tuple[int, int], box: Box
+) -> NDArray[np.float32]:
     """Resize a network's map to the part of the image that it saw.
 
     Parameters
@@ -110,12 +123,13 @@ def map_at_image_size(anomaly_map, image_shape, box) -> np.ndarray:
     return full
 
 
-def _resize(anomaly_map, shape):
+def _resize(
+    anomaly_map: NDArray[np.float32], shape: tuple[int, int]
+) -> NDArray[np.float32]:
     """Resize; bilinear interpolation alone would miss peaks where the map shrinks."""
     anomaly_map = np.ascontiguousarray(anomaly_map, np.float32)
     height, width = np.minimum(anomaly_map.shape, shape).tolist()
     if (height, width) != anomaly_map.shape:
-        anomaly_map = cv2.resize(
-            anomaly_map, (width, height), interpolation=cv2.INTER_AREA
-        )
+        shrunk = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_AREA)
+        return upsample_map(shrunk, shape)
     return upsample_map(anomaly_map, shape)

@@ -3,16 +3,22 @@
 import socket
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any, NoReturn, TypeAlias
 from unittest.mock import patch
 
+_Function: TypeAlias = Callable[..., Any]
+#: From a function to what stands in for it.
+_Replace: TypeAlias = Callable[[_Function], _Function]
 
-class _NoWeights(dict):
+
+class _NoWeights(dict[str, Any]):
     """Stands for weights that would have been downloaded."""
 
 
 @contextmanager
-def no_downloads(model_class):
+def no_downloads(model_class: type) -> Iterator[None]:
     """Keep constructors in this thread from fetching pretrained weights or data.
 
     The weights come from the checkpoint afterwards. timm builds its networks without
@@ -29,31 +35,34 @@ def no_downloads(model_class):
     import torch
     from torchvision.models import WeightsEnum
 
-    def without_pretrained(original):
+    def without_pretrained(original: _Function) -> _Function:
         return lambda *args, **kwargs: original(
             *args[:1], **{**kwargs, "pretrained": False}
         )
 
-    def without_weights(original):
+    def without_weights(original: _Function) -> _Function:
         return lambda *args, **kwargs: _NoWeights()
 
-    def load_unless_absent(original):
-        def load_state_dict(module, state_dict, *args, **kwargs):
+    def load_unless_absent(original: _Function) -> _Function:
+        def load_state_dict(
+            module: Any, state_dict: Any, *args: Any, **kwargs: Any
+        ) -> Any:
             if not isinstance(state_dict, _NoWeights):
                 return original(module, state_dict, *args, **kwargs)
+            return None
 
         return load_state_dict
 
-    def nothing(original):
+    def nothing(original: _Function) -> _Function:
         return lambda *args, **kwargs: None
 
-    def refuse(original):
-        def raise_error(*args, **kwargs):
+    def refuse(original: _Function) -> _Function:
+        def raise_error(*args: Any, **kwargs: Any) -> NoReturn:
             raise OSError("the network is not used when a checkpoint is loaded")
 
         return raise_error
 
-    replacements = [
+    replacements: list[tuple[Any, str, _Replace]] = [
         (timm, "create_model", without_pretrained),
         (WeightsEnum, "get_state_dict", without_weights),
         (torch.nn.Module, "load_state_dict", load_unless_absent),
@@ -71,11 +80,11 @@ def no_downloads(model_class):
         yield
 
 
-def _in_thread(thread, original, replace):
+def _in_thread(thread: int, original: _Function, replace: _Replace) -> _Function:
     """Return a function that is replaced in one thread and stays as it is in others."""
     replaced = replace(original)
 
-    def function(*args, **kwargs):
+    def function(*args: Any, **kwargs: Any) -> Any:
         chosen = replaced if threading.get_ident() == thread else original
         return chosen(*args, **kwargs)
 

@@ -1,14 +1,19 @@
 """Networks that anomalib exported to OpenVINO or ONNX, run by OpenVINO."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from skuad.detectors._anomalib_geometry import map_at_image_size
+from skuad.detectors._anomalib_geometry import RawResult, map_at_image_size
 from skuad.detectors._anomalib_thresholds import Thresholds
 from skuad.utils._groups import apply_by_group
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import Array
+from skuad.weights._holder import WeightsSource
 
 SUFFIXES = (".xml", ".onnx")
 
@@ -38,7 +43,7 @@ class OpenvinoNetwork:
 
     backend = "openvino"
 
-    def __init__(self, graph, name, device, path):
+    def __init__(self, graph: Any, name: str, device: str, path: str):
         import openvino
 
         self.name = name
@@ -61,7 +66,7 @@ class OpenvinoNetwork:
         self.has_map = "anomaly_map" in raw
         shape = graph.inputs[0].get_partial_shape()
         self._one_by_one = shape[0].is_static and shape[0].get_length() == 1
-        self._size = None
+        self._size: tuple[int, int] | None = None
         if shape[2].is_static and shape[3].is_static:
             self._size = shape[2].get_length(), shape[3].get_length()
         names = ["pred_score", "anomaly_map"][: len(raw)]
@@ -73,7 +78,7 @@ class OpenvinoNetwork:
             cut, device, {"INFERENCE_PRECISION_HINT": "f32"}
         )
 
-    def run(self, images) -> list:
+    def run(self, images: Sequence[NDArray[np.float32]]) -> list[RawResult]:
         """Run on images (H, W, 3) of float32 in [0, 1], of any sizes.
 
         Returns
@@ -93,31 +98,39 @@ class OpenvinoNetwork:
             for image, (anomaly_map, score) in zip(images, found, strict=True)
         ]
 
-    def _run_alike(self, inputs, group):
+    def _run_alike(
+        self, inputs: list[NDArray[np.float32]], group: tuple[tuple[int, ...], int]
+    ) -> Iterable[RawResult]:
         output = self._compiled(np.concatenate(inputs))
-        maps = [None] * len(inputs)
+        maps: Sequence[NDArray[np.float32] | None] = [None] * len(inputs)
         if self.has_map:
             maps = output[1].reshape(len(inputs), *output[1].shape[-2:])
         return zip(maps, output[0].reshape(len(inputs)).tolist(), strict=True)
 
-    def _as_input(self, image):
+    def _as_input(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        pixels: Array = image
         if self._size is not None and image.shape[:2] != self._size:
             shrinks = image.shape[0] * image.shape[1] > self._size[0] * self._size[1]
-            image = cv2.resize(
+            pixels = cv2.resize(
                 image,
                 self._size[::-1],
                 interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
             )
-        return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _at_image_size(anomaly_map, image_shape):
+def _at_image_size(
+    anomaly_map: NDArray[np.float32] | None, image_shape: tuple[int, ...]
+) -> NDArray[np.float32] | None:
     if anomaly_map is None:
         return None
-    return map_at_image_size(anomaly_map, image_shape, (0, 0, *image_shape))
+    height, width = image_shape
+    return map_at_image_size(anomaly_map, (height, width), (0, 0, height, width))
 
 
-def load_openvino_network(source, *, model, device, needed_by) -> OpenvinoNetwork:
+def load_openvino_network(
+    source: WeightsSource, *, model: str | None, device: str, needed_by: str
+) -> OpenvinoNetwork:
     """Load an ``.xml`` of OpenVINO or an ``.onnx``; neither holds code.
 
     Raises
@@ -139,7 +152,7 @@ def load_openvino_network(source, *, model, device, needed_by) -> OpenvinoNetwor
     return OpenvinoNetwork(graph, model or "unknown", device, source.path)
 
 
-def raw_output(output):
+def raw_output(output: Any) -> Any:
     """Return an output as it is before anomalib's post-processor normalises and cuts it.
 
     The post-processor ends in a choice between the normalised value and the value
@@ -154,9 +167,9 @@ def raw_output(output):
     return last
 
 
-def _limits(graph) -> dict:
+def _limits(graph: Any) -> dict[str, float]:
     """Return the numbers that normalised values are compared with, by output."""
-    limits = {}
+    limits: dict[str, float] = {}
     for label, name in (("pred_label", "pred_score"), ("pred_mask", "anomaly_map")):
         for output in graph.outputs:
             if output.get_any_name() == label:
@@ -166,7 +179,9 @@ def _limits(graph) -> dict:
     return limits
 
 
-def _threshold(outputs, raw, name, limits):
+def _threshold(
+    outputs: dict[str, Any], raw: dict[str, Any], name: str, limits: dict[str, float]
+) -> float:
     """Return the threshold on the raw values of an output, NaN if there is none."""
     limit = limits.get(name, float("nan"))
     if name not in outputs:
@@ -185,7 +200,7 @@ def _threshold(outputs, raw, name, limits):
     return middle if limit == 0.5 else middle + (limit - 0.5) / factor
 
 
-def _nodes_between(node, end):
+def _nodes_between(node: Any, end: Any) -> Iterator[Any]:
     """Yield a node and those that it depends on, up to another one."""
     if node.get_friendly_name() == end.get_friendly_name():
         return
@@ -194,14 +209,14 @@ def _nodes_between(node, end):
         yield from _nodes_between(node.input_value(i).get_node(), end)
 
 
-def _constant(value) -> float:
+def _constant(value: Any) -> float:
     node = value.get_node()
     if node.get_type_name() != "Constant":
         return float("nan")
     return float(np.ravel(node.data)[0])
 
 
-def _require_no_crop(graph, path):
+def _require_no_crop(graph: Any, path: str) -> None:
     """Raise if the network cuts images: where, cannot be told from what it gives."""
     outputs = [parameter.output(0) for parameter in graph.get_parameters()]
     while outputs:

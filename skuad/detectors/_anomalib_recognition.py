@@ -3,6 +3,8 @@
 import difflib
 import inspect
 import re
+from types import ModuleType
+from typing import Any
 
 COMPONENTS = ("pre_processor", "post_processor", "evaluator", "visualizer")
 
@@ -30,12 +32,14 @@ _PARTS = {
 _BY_PARTS = {frozenset(parts.split()): name for name, parts in _PARTS.items()}
 
 
-def constructor_names(model_class) -> set[str]:
+def constructor_names(model_class: Any) -> set[str]:
     """Return the names of the arguments that a class of anomalib is built with."""
     return set(inspect.signature(model_class.__init__).parameters) - {"self"}
 
 
-def recognise_class(checkpoint: dict, path: str, models) -> str | None:
+def recognise_class(
+    checkpoint: dict[str, Any], path: str, models: ModuleType
+) -> str | None:
     """Recognise the class of a Lightning checkpoint.
 
     By the parts of its network, then by the names of its hyper-parameters, then by the
@@ -74,7 +78,9 @@ def recognise_class(checkpoint: dict, path: str, models) -> str | None:
     return next((name for name in folders if name in models.__all__), None)
 
 
-def choose_class(model: str | None, recognised: str | None, path: str, models) -> str:
+def choose_class(
+    model: str | None, recognised: str | None, path: str, models: ModuleType
+) -> str:
     """Return the name of the class to build, from what is asked for and what is found.
 
     Raises
@@ -88,11 +94,12 @@ def choose_class(model: str | None, recognised: str | None, path: str, models) -
             f"anomalib has no model {model!r}"
             + (f": did you mean {' or '.join(near)}?" if near else "")
         )
-    if recognised is None and model is None:
+    chosen = recognised if model is None else model
+    if chosen is None:
         raise ValueError(
             f"{path} does not tell which model of anomalib it is: pass model=, such as "
             "model='Patchcore'"
         )
-    if model is not None and recognised not in (None, model):
-        raise ValueError(f"{path} holds a {recognised}, not a {model}")
-    return model or recognised
+    if recognised not in (None, chosen):
+        raise ValueError(f"{path} holds a {recognised}, not a {chosen}")
+    return chosen

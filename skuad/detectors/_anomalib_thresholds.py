@@ -1,6 +1,8 @@
 """Thresholds of a checkpoint, in the units of its raw scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _PREFIX = "post_processor."
 
@@ -13,7 +15,9 @@ class Thresholds:
     pixel: float = float("nan")
 
 
-def thresholds_of(state_dict: dict, settings: dict) -> Thresholds:
+def thresholds_of(
+    state_dict: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Thresholds:
     """Return the thresholds that anomalib's post-processor decides by.
 
     anomalib flags an image if its score, moved by the threshold and divided by the range
@@ -34,7 +38,7 @@ def thresholds_of(state_dict: dict, settings: dict) -> Thresholds:
     """
     nan = float("nan")
 
-    def buffer(name):
+    def buffer(name: str) -> float:
         return float(state_dict.get(_PREFIX + name, nan))
 
     raw = {kind: buffer(f"_{kind}_threshold") for kind in ("image", "pixel")}
@@ -52,7 +56,7 @@ def thresholds_of(state_dict: dict, settings: dict) -> Thresholds:
     return Thresholds(**raw)
 
 
-def settings_of(post_processor) -> dict:
+def settings_of(post_processor: Any) -> dict[str, Any]:
     """Return the settings of a post-processor, as a checkpoint would hold them."""
     names = (
         "enable_threshold_matching",

@@ -1,11 +1,19 @@
 """Networks of anomalib, run by torch."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.detectors._anomalib_file import read_checkpoint, require_anomalib
 from skuad.detectors._anomalib_geometry import (
+    Box,
+    RawResult,
     map_at_image_size,
     seen_box,
     transform_steps,
@@ -24,6 +32,11 @@ from skuad.detectors._anomalib_thresholds import (
     thresholds_of,
 )
 from skuad.utils._groups import apply_by_group
+from skuad.utils._typing import Array
+from skuad.weights._holder import WeightsSource
+
+if TYPE_CHECKING:
+    import torch
 
 
 class TorchNetwork:
@@ -43,15 +56,15 @@ class TorchNetwork:
 
     backend = "torch"
 
-    def __init__(self, name, model, transform, thresholds: Thresholds):
+    def __init__(self, name: str, model: Any, transform: Any, thresholds: Thresholds):
         self.name = name
         self.model = model
         self.transform = transform
         self.steps = transform_steps(transform)
         self.thresholds = thresholds
-        self._boxes = {}
+        self._boxes: dict[tuple[int, int], Box] = {}
 
-    def to(self, device):
+    def to(self, device: str) -> TorchNetwork:
         """Move the network; return it."""
         import torch
 
@@ -59,7 +72,7 @@ class TorchNetwork:
         self.model = self.model.to(self.device).eval().requires_grad_(False)
         return self
 
-    def run(self, images) -> list:
+    def run(self, images: Sequence[NDArray[np.float32]]) -> list[RawResult]:
         """Run on images (H, W, 3) of float32 in [0, 1], of any sizes.
 
         Returns
@@ -77,40 +90,53 @@ class TorchNetwork:
             for image, (anomaly_map, score) in zip(images, found, strict=True)
         ]
 
-    def _as_input(self, image):
+    def _as_input(self, image: NDArray[np.float32]) -> torch.Tensor:
         import torch
 
         x = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         x = x.permute(2, 0, 1)[None]
         return x if self.transform is None else self.transform(x)
 
-    def _run_alike(self, inputs, shape):
+    def _run_alike(
+        self, inputs: list[torch.Tensor], shape: torch.Size
+    ) -> Iterable[RawResult]:
         import torch
 
         x = torch.cat(inputs)
         # Convolutions take a fifth less time with the channels last.
         output = self.model(x.contiguous(memory_format=torch.channels_last))
         anomaly_map, score = output.anomaly_map, output.pred_score
-        maps = [None] * len(x)
+        maps: Sequence[Array | None] = [None] * len(x)
         if anomaly_map is not None:
-            maps = anomaly_map.float().reshape(len(x), *anomaly_map.shape[-2:])
+            found = anomaly_map.float().reshape(len(x), *anomaly_map.shape[-2:])
             if score is None:
-                score = maps.amax((1, 2))
-            maps = maps.cpu().numpy()
+                score = found.amax((1, 2))
+            maps = found.cpu().numpy()
         return zip(maps, score.float().reshape(len(x)).tolist(), strict=True)
 
-    def _at_image_size(self, anomaly_map, image_shape):
+    def _at_image_size(
+        self, anomaly_map: NDArray[np.float32] | None, image_shape: tuple[int, ...]
+    ) -> NDArray[np.float32] | None:
         if anomaly_map is None:
             return None
-        return map_at_image_size(anomaly_map, image_shape, self._box(image_shape))
+        height, width = image_shape
+        box = self._box((height, width))
+        return map_at_image_size(anomaly_map, (height, width), box)
 
-    def _box(self, image_shape):
+    def _box(self, image_shape: tuple[int, int]) -> Box:
         if image_shape not in self._boxes:
             self._boxes[image_shape] = seen_box(self.steps, image_shape)
         return self._boxes[image_shape]
 
 
-def load_torch_network(source, *, model, image_size, trust, needed_by) -> TorchNetwork:
+def load_torch_network(
+    source: WeightsSource,
+    *,
+    model: str | None,
+    image_size: int | Sequence[int] | None,
+    trust: bool,
+    needed_by: str,
+) -> TorchNetwork:
     """Load a ``.ckpt`` of Lightning, or a module that anomalib exported.
 
     Parameters
@@ -140,7 +166,13 @@ def load_torch_network(source, *, model, image_size, trust, needed_by) -> TorchN
     return _from_module(checkpoint["model"], source.path, model, image_size, models)
 
 
-def _from_module(module, path, model, image_size, models):
+def _from_module(
+    module: Any,
+    path: str,
+    model: str | None,
+    image_size: int | Sequence[int] | None,
+    models: ModuleType,
+) -> TorchNetwork:
     name = choose_class(model, type(module).__name__, path, models)
     transform = getattr(module.pre_processor, "transform", None)
     if image_size is not None:
@@ -150,7 +182,13 @@ def _from_module(module, path, model, image_size, models):
     return TorchNetwork(name, module.model, transform, thresholds)
 
 
-def _from_lightning(checkpoint, path, model, image_size, models):
+def _from_lightning(
+    checkpoint: dict[str, Any],
+    path: str,
+    model: str | None,
+    image_size: int | Sequence[int] | None,
+    models: ModuleType,
+) -> TorchNetwork:
     recognised = recognise_class(checkpoint, path, models)
     name = choose_class(model, recognised, path, models)
     model_class = getattr(models, name)
@@ -171,14 +209,14 @@ def _from_lightning(checkpoint, path, model, image_size, models):
     return TorchNetwork(name, module.model, transform, thresholds)
 
 
-def _saved_transform(checkpoint, path):
+def _saved_transform(checkpoint: dict[str, Any], path: str) -> tuple[Any, bool]:
     """Return the transform of a checkpoint, and whether it says which."""
     from anomalib.pre_processing.utils.spec import spec_to_transform
 
     enabled = checkpoint.get("anomalib_components_enabled") or {}
     if not enabled.get("pre_processor", True):
         return None, True
-    pickled = (checkpoint.get("hyper_parameters") or {}).get("pre_processor")
+    pickled: Any = (checkpoint.get("hyper_parameters") or {}).get("pre_processor")
     if hasattr(pickled, "transform"):
         return pickled.transform, True
     spec = (checkpoint.get("anomalib_pre_processor_config") or {}).get("transform")
@@ -192,13 +230,15 @@ def _saved_transform(checkpoint, path):
         ) from error
 
 
-def _build(model_class, checkpoint, transform, path):
+def _build(
+    model_class: Any, checkpoint: dict[str, Any], transform: Any, path: str
+) -> Any:
     """Build the module as it was, and fill it with the checkpoint's weights."""
     from anomalib.pre_processing import PreProcessor
 
     names = constructor_names(model_class)
     # Lightning's module is needed for what it does on loading, no more.
-    components = dict.fromkeys(COMPONENTS, False)
+    components: dict[str, Any] = dict.fromkeys(COMPONENTS, False)
     if transform is not None:
         components["pre_processor"] = PreProcessor(transform=transform)
     given = {**(checkpoint.get("hyper_parameters") or {}), **components}
@@ -234,7 +274,7 @@ def _build(model_class, checkpoint, transform, path):
     return module
 
 
-def _misfit(path, model_class, difference):
+def _misfit(path: str, model_class: Any, difference: object) -> str:
     return (
         f"{path} does not fit {model_class.__name__} of the installed anomalib: "
         f"{difference}. It was made by another version, or for another image_size"

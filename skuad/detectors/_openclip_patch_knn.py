@@ -1,9 +1,15 @@
 """PatchCore's recipe on the patch features of OpenCLIP."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
-from skuad.detectors._patch_knn import PatchKNN
+from skuad.detectors._patch_knn import PatchKNN, PatchPool
+from skuad.detectors._scaling import Scaling
 from skuad.feature_extraction import OpenCLIPEmbedder
+from skuad.feature_extraction._base import MemoryLike
+from skuad.feature_extraction._network import ImageSize
+from skuad.feature_extraction._patch_network import Layers
+from skuad.neighbors._detector import Coreset
+from skuad.utils._typing import RandomStateLike, StrPath
 
 
 class OpenCLIPPatchKNN(PatchKNN):
@@ -96,7 +102,7 @@ class OpenCLIPPatchKNN(PatchKNN):
     >>> pipe = make_pipeline(GrayWorld(), Tiled(detector, tile=512))
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **PatchKNN._parameter_constraints,
         **OpenCLIPEmbedder._parameter_constraints,
     }
@@ -104,30 +110,30 @@ class OpenCLIPPatchKNN(PatchKNN):
 
     def __init__(
         self,
-        model_name="ViT-B-16",
-        pretrained="laion2b_s34b_b88k",
+        model_name: StrPath = "ViT-B-16",
+        pretrained: StrPath = "laion2b_s34b_b88k",
         *,
-        layers=None,
-        image_size=None,
-        average=None,
-        data_range=None,
-        device="auto",
-        dtype="auto",
-        batch_size=8,
-        store_weights=False,
-        n_neighbors=1,
-        coreset="greedy",
-        coreset_ratio=0.1,
-        algorithm="exact",
-        scaling="whiten",
-        max_patches=200_000,
-        pool="max",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
-        memory=None,
-        n_jobs=None,
-        random_state=None,
+        layers: Layers = None,
+        image_size: ImageSize = None,
+        average: int | None = None,
+        data_range: float | None = None,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        batch_size: int = 8,
+        store_weights: bool = False,
+        n_neighbors: int = 1,
+        coreset: Coreset = "greedy",
+        coreset_ratio: float = 0.1,
+        algorithm: Literal["exact", "faiss"] = "exact",
+        scaling: Scaling = "whiten",
+        max_patches: int = 200_000,
+        pool: PatchPool = "max",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
+        memory: MemoryLike = None,
+        n_jobs: int | None = None,
+        random_state: RandomStateLike = None,
     ):
         self.model_name = model_name
         self.pretrained = pretrained
@@ -153,6 +159,6 @@ class OpenCLIPPatchKNN(PatchKNN):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _make_embedder(self):
+    def _make_embedder(self) -> OpenCLIPEmbedder:
         names = OpenCLIPEmbedder._get_param_names()
         return OpenCLIPEmbedder(**{name: getattr(self, name) for name in names})

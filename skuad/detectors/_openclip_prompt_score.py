@@ -1,9 +1,11 @@
 """Anomalies by what OpenCLIP makes of texts: no image is needed to fit."""
 
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import MapDetector
 from skuad.detectors._openclip_prompts import (
@@ -12,16 +14,32 @@ from skuad.detectors._openclip_prompts import (
     text_features,
 )
 from skuad.detectors._openclip_windows import (
+    anomalous_share,
     image_and_patch_features,
     mean_over_windows,
 )
 from skuad.detectors._patches import PatchLayout
 from skuad.feature_extraction import FeatureMap, OpenCLIPEmbedder
-from skuad.feature_extraction._network import run_by_shape
+from skuad.feature_extraction._network import ImageSize, run_by_shape
+from skuad.feature_extraction._openclip import OpenCLIPNetwork
+from skuad.io._images import Images
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
+from skuad.utils._typing import (
+    Array,
+    Fold,
+    ImagesLike,
+    IndexArray,
+    MapAndScore,
+    Pool,
+    StrPath,
+    TargetsLike,
+)
 
-# Of the softmax over the two texts, as in WinCLIP.
-_TEMPERATURE = 0.07
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: Share of the anomalous text, of each patch and of the image as a whole.
+_Shares: TypeAlias = tuple[NDArray[np.float32], float]
 
 
 class OpenCLIPPromptScore(MapDetector):
@@ -107,7 +125,7 @@ class OpenCLIPPromptScore(MapDetector):
     OpenCLIPPromptScore(class_name='hazelnut')
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         name: OpenCLIPEmbedder._parameter_constraints[name]
         for name in (
             "model_name",
@@ -133,23 +151,23 @@ class OpenCLIPPromptScore(MapDetector):
 
     def __init__(
         self,
-        model_name="ViT-B-16",
-        pretrained="laion2b_s34b_b88k",
+        model_name: StrPath = "ViT-B-16",
+        pretrained: StrPath = "laion2b_s34b_b88k",
         *,
-        class_name="object",
-        normal_prompts=None,
-        anomalous_prompts=None,
-        windows="auto",
-        image_size=None,
-        data_range=None,
-        device="auto",
-        dtype="auto",
-        batch_size=8,
-        store_weights=False,
-        pool="image",
-        false_alarm_rate=0.01,
-        contamination=None,
-        calibration="auto",
+        class_name: str = "object",
+        normal_prompts: Sequence[str] | None = None,
+        anomalous_prompts: Sequence[str] | None = None,
+        windows: Sequence[int] | Literal["auto"] | None = "auto",
+        image_size: ImageSize = None,
+        data_range: float | None = None,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        batch_size: int = 8,
+        store_weights: bool = False,
+        pool: Literal["image", "both"] | Pool = "image",
+        false_alarm_rate: float = 0.01,
+        contamination: float | None = None,
+        calibration: Any = "auto",
     ):
         self.model_name = model_name
         self.pretrained = pretrained
@@ -168,7 +186,13 @@ class OpenCLIPPromptScore(MapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def fit(self, X=None, y=None, *, groups=None):
+    def fit(
+        self,
+        X: ImagesLike | None = None,
+        y: TargetsLike = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> "Self":
         """Encode the texts, and set the threshold if there are images.
 
         Parameters
@@ -187,24 +211,24 @@ class OpenCLIPPromptScore(MapDetector):
         return self._fit_texts() if X is None else super().fit(X, y, groups=groups)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _fit_texts(self):
+    def _fit_texts(self) -> "Self":
         for name in ("n_channels_in_", "image_dtype_", "n_features_in_"):
             self.__dict__.pop(name, None)
         self._fit_images(None)
         self.offset_ = np.nan
         return self
 
-    def _without_threshold(self):
+    def _without_threshold(self) -> str:
         if self.calibration is None:
             return super()._without_threshold()
         return "it was fitted without images: fit it on good images"
 
-    def _fit_images(self, images):
+    def _fit_images(self, images: Images | None) -> None:
         self.prompts_ = self._make_prompts()
         shared = set(self._get_param_names()) & set(OpenCLIPEmbedder._get_param_names())
         embedder = OpenCLIPEmbedder(**{name: getattr(self, name) for name in shared})
         self.embedder_ = embedder.record_weights()
-        self._resolve_windows(embedder._network()[0])
+        self._resolve_windows(self._network()[0])
         self.text_features_ = text_features(
             self.prompts_.values(),
             self.model_name,
@@ -212,7 +236,7 @@ class OpenCLIPPromptScore(MapDetector):
             embedder._weights_source(),
         )
 
-    def _make_prompts(self):
+    def _make_prompts(self) -> dict[str, list[str]]:
         prompts = prompt_ensemble(self.class_name)
         for name in prompts:
             own = getattr(self, f"{name}_prompts")
@@ -222,7 +246,12 @@ class OpenCLIPPromptScore(MapDetector):
                 raise ValueError("class_name is empty: say what is to be seen")
         return prompts
 
-    def _resolve_windows(self, network):
+    def _network(self) -> tuple[OpenCLIPNetwork, tuple[Any, ...]]:
+        """Return the image tower, loaded once per process, with its key."""
+        network, key = self.embedder_._network()
+        return cast(OpenCLIPNetwork, network), key
+
+    def _resolve_windows(self, network: OpenCLIPNetwork) -> list[int]:
         """Return the sides of the windows; none for the patches alone."""
         is_native = hasattr(network.model, "transformer")
         if isinstance(self.windows, str):
@@ -240,14 +269,14 @@ class OpenCLIPPromptScore(MapDetector):
             )
         return windows
 
-    def _detect(self, images):
-        network, key = self.embedder_._network()
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
+        network, key = self._network()
         windows = self._resolve_windows(network)
         image_size = self.image_size
         if image_size is None:
             image_size = min(network.image_shape)
 
-        def run(batch, shape):
+        def run(batch: list[Array], shape: tuple[int, int]) -> list[_Shares]:
             return self._shares(network, batch, shape, windows)
 
         stride = max(network.reductions)
@@ -260,7 +289,13 @@ class OpenCLIPPromptScore(MapDetector):
             ):
                 yield self._map_and_score(image, images.roi(number), grid, of_image)
 
-    def _shares(self, network, batch, shape, windows):
+    def _shares(
+        self,
+        network: OpenCLIPNetwork,
+        batch: list[Array],
+        shape: tuple[int, int],
+        windows: list[int],
+    ) -> list[_Shares]:
         """Return the share of the anomalous text, of the patches and of the image."""
         import torch
 
@@ -269,7 +304,7 @@ class OpenCLIPPromptScore(MapDetector):
             x = network.prepare(batch, shape, self.data_range)
             of_image, of_places = image_and_patch_features(network, x, windows)
             of_image, *of_places = (
-                _anomalous_share(features, texts) for features in (of_image, *of_places)
+                anomalous_share(features, texts) for features in (of_image, *of_places)
             )
             grid = of_places[0]
             if windows:
@@ -277,33 +312,31 @@ class OpenCLIPPromptScore(MapDetector):
                 size = shape[0] // stride, shape[1] // stride
                 scales = [mean_over_windows(share, size) for share in of_places]
                 scales.append(of_image[:, None, None].expand_as(scales[0]))
-                grid = len(scales) / sum(1 / scale for scale in scales)
+                inverses = [1 / scale for scale in scales]
+                grid = len(scales) / sum(inverses[1:], start=inverses[0])
             return list(zip(grid.cpu().numpy(), of_image.tolist(), strict=True))
 
-    def _map_and_score(self, image, roi, grid, of_image):
+    def _map_and_score(
+        self,
+        image: Array,
+        roi: NDArray[np.bool_] | None,
+        grid: NDArray[np.float32],
+        of_image: float,
+    ) -> MapAndScore:
         layout = PatchLayout(FeatureMap(grid[:, :, None], image.shape[:2]), roi)
         rows = grid.ravel() if layout.inside is None else grid[layout.inside]
-        pool = "max" if self.pool in ("image", "both") else self.pool
-        anomaly_map, score = layout.map_and_score(rows, pool)
-        if self.pool == "image":
-            score = of_image
-        elif self.pool == "both":
-            score = (score + of_image) / 2
+        if self.pool != "image" and self.pool != "both":
+            return layout.map_and_score(rows, self.pool)
+        anomaly_map, highest = layout.map_and_score(rows, "max")
+        score = of_image if self.pool == "image" else (highest + of_image) / 2
         return anomaly_map, score
 
-    def _folds(self, n_images, groups):
+    def _folds(self, n_images: int, groups: ArrayLike | None) -> list[Fold]:
         everything = np.arange(n_images)
         return [(everything, everything)]
 
-    def _score_fold(self, images, learned, train, test):
+    def _score_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> NDArray[np.float64]:
         # Nothing was learnt from any image: all are held out.
         return self._scores(images.subset(test))
-
-
-def _anomalous_share(features, texts):
-    """Return the softmax of the similarities with two texts, at the second one."""
-    import torch
-    from torch.nn import functional
-
-    similarity = functional.normalize(features.float(), dim=-1) @ texts.T
-    return torch.sigmoid((similarity[..., 1] - similarity[..., 0]) / _TEMPERATURE)

@@ -4,16 +4,24 @@ import json
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skuad.feature_extraction._openclip import NO_VISION, read_openclip_weights
 from skuad.feature_extraction._openclip_config import is_config_file, library_name
+from skuad.utils._typing import StrPath
+from skuad.weights._holder import WeightsSource
 from skuad.weights._read import load_strictly
+
+if TYPE_CHECKING:
+    import torch
 
 # A search or cross-validation fits many clones with the same texts.
 _MAX_KNOWN = 64
-_known: OrderedDict = OrderedDict()
+_known: OrderedDict[Hashable, NDArray[np.float32]] = OrderedDict()
 _lock = threading.Lock()
 
 # The compositional prompt ensemble of WinCLIP.
@@ -87,22 +95,27 @@ def prompt_ensemble(class_name: str) -> dict[str, list[str]]:
     }
 
 
-def check_prompts(prompts, name) -> list[str]:
+def check_prompts(prompts: Sequence[str], name: str) -> list[str]:
     """Return prompts as a list; raise a ValueError if there is none to read."""
     if isinstance(prompts, str) or not all(isinstance(one, str) for one in prompts):
         raise ValueError(f"{name}={prompts!r} is no list of texts")
-    prompts = list(prompts)
-    if not prompts:
+    texts = list(prompts)
+    if not texts:
         raise ValueError(
             f"{name} is empty: give at least one text, or None for the ensemble"
         )
-    for prompt in prompts:
-        if not prompt.strip():
-            raise ValueError(f"{name}={prompts!r} has an empty text")
-    return prompts
+    for text in texts:
+        if not text.strip():
+            raise ValueError(f"{name}={texts!r} has an empty text")
+    return texts
 
 
-def text_features(prompts, model_name, config, source) -> np.ndarray:
+def text_features(
+    prompts: Iterable[Sequence[str]],
+    model_name: StrPath,
+    config: dict[str, Any],
+    source: WeightsSource,
+) -> NDArray[np.float32]:
     """Encode sets of prompts: the direction of the mean of each set's unit vectors.
 
     Parameters
@@ -121,23 +134,28 @@ def text_features(prompts, model_name, config, source) -> np.ndarray:
     features : ndarray of float32 of shape (n_sets, n_dimensions)
         Of unit length.
     """
-    prompts = tuple(map(tuple, prompts))
+    sets = tuple(map(tuple, prompts))
     key = (
         source.sha256,
         json.dumps(config, sort_keys=True),
         os.fspath(model_name),
-        prompts,
+        sets,
     )
     with _lock:
         if key not in _known:
-            _known[key] = _encode(prompts, model_name, config, source)
+            _known[key] = _encode(sets, model_name, config, source)
         _known.move_to_end(key)
         while len(_known) > _MAX_KNOWN:
             _known.popitem(last=False)
         return _known[key].copy()
 
 
-def _encode(prompts, model_name, config, source):
+def _encode(
+    prompts: Sequence[Sequence[str]],
+    model_name: StrPath,
+    config: dict[str, Any],
+    source: WeightsSource,
+) -> NDArray[np.float32]:
     import torch
     from torch.nn import functional
 
@@ -149,7 +167,9 @@ def _encode(prompts, model_name, config, source):
         return functional.normalize(torch.stack(means), dim=-1).numpy()
 
 
-def get_tokenizer(model_name, model):
+def get_tokenizer(
+    model_name: StrPath, model: dict[str, Any]
+) -> "Callable[[list[str]], torch.Tensor]":
     """Return the model's own tokenizer, without a network.
 
     Raises
@@ -188,7 +208,7 @@ def get_tokenizer(model_name, model):
         ) from error
 
 
-def _text_model(model, source):
+def _text_model(model: dict[str, Any], source: WeightsSource) -> Any:
     """Build a model that encodes text only, and load its weights strictly."""
     import open_clip
     import torch

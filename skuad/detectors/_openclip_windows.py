@@ -1,9 +1,24 @@
 """What OpenCLIP sees at every place of an image, in the space that it shares with text."""
 
+from __future__ import annotations
+
 from itertools import product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from skuad.feature_extraction._openclip import OpenCLIPNetwork
+
+# Of the softmax over the two texts, as in WinCLIP.
+_TEMPERATURE = 0.07
 
 
-def image_and_patch_features(network, x, windows):
+def image_and_patch_features(
+    network: OpenCLIPNetwork, x: torch.Tensor, windows: Sequence[int]
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Features of images and of their places, comparable to those of text.
 
     Parameters
@@ -53,7 +68,9 @@ def image_and_patch_features(network, x, windows):
     return _pooled(tower, tower.transformer(tokens)), of_places
 
 
-def window_numbers(grid, side):
+def window_numbers(
+    grid: tuple[int, int], side: int
+) -> tuple[list[list[int]], tuple[int, int]]:
     """List the patches in every window on a grid, by number.
 
     Returns
@@ -73,7 +90,7 @@ def window_numbers(grid, side):
     return numbers, shape
 
 
-def mean_over_windows(scores, grid):
+def mean_over_windows(scores: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     """Harmonic mean, for each patch, over the windows that it lies in.
 
     Parameters
@@ -99,12 +116,23 @@ def mean_over_windows(scores, grid):
     return total[:, 1] / total[:, 0]
 
 
-def _pooled(tower, tokens):
+def anomalous_share(features: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+    """Return the softmax of the similarities with two texts, at the second one."""
+    import torch
+    from torch.nn import functional
+
+    similarity = functional.normalize(features.float(), dim=-1) @ texts.T
+    return torch.sigmoid((similarity[..., 1] - similarity[..., 0]) / _TEMPERATURE)
+
+
+def _pooled(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Pool a transformer's tokens and project them into the space of text."""
     return tower._pool(tokens)[0] @ tower.proj
 
 
-def _values_to_values(blocks, tokens):
+def _values_to_values(
+    blocks: Any, tokens: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the last tokens, and those of a path that stays in place.
 
     On that path the last half of the blocks only add what attention of values to values
@@ -128,7 +156,9 @@ def _values_to_values(blocks, tokens):
     return tokens, local
 
 
-def _of_timm(tower, x, stride):
+def _of_timm(
+    tower: Any, x: torch.Tensor, stride: int
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
     trunk = tower.trunk
     features = trunk.forward_features(x)
     if features.ndim == 3:
@@ -148,7 +178,7 @@ def _of_timm(tower, x, stride):
     return of_image, [of_patches.unflatten(0, (len(x), *grid))]
 
 
-def _of_resnet(tower, x):
+def _of_resnet(tower: Any, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
     output = tower.forward_intermediates(x, indices=[4])
     grid = output["image_intermediates"][0].permute(0, 2, 3, 1)
     # Attention on one place alone gives its value.
