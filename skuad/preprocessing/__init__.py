@@ -8,7 +8,8 @@ from skuad.preprocessing._gains import (
 from skuad.preprocessing._homomorphic import HomomorphicFilter
 from skuad.preprocessing._homomorphic_filter import homomorphic_filter
 from skuad.preprocessing._stitching import stitch_maps
-from skuad.preprocessing._tiler import Tiler, TileStack
+from skuad.preprocessing._tile_stack import TileStack
+from skuad.preprocessing._tiler import Tiler
 from skuad.preprocessing._tiling import extract_tile, iter_tile_coords
 from skuad.preprocessing._white_balance import GrayWorld, MaxRGB, WhiteBalance
 
