@@ -1,20 +1,24 @@
 """Scores, decisions and maps out of any fitted detector, ours or another."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from skuad.base import detect, final_step, threshold_of
-from skuad.inference._foreign import ForeignRunner
+from skuad.inference._foreign import ForeignRunner, Input, Result
 from skuad.utils import limit_threads
+from skuad.utils._typing import Array
 from skuad.weights._holder import needs_weights
+
+_OnError: TypeAlias = Literal["raise", "yield"]
+_Run: TypeAlias = Callable[[Sequence[Any]], Iterator[Result]]
 
 _INPUTS = ("auto", "list", "stack")
 _ON_ERROR = ("raise", "yield")
@@ -41,18 +45,18 @@ class Inference:
     index: int
     score: float | None
     label: int | None = None
-    anomaly_map: np.ndarray | None = None
+    anomaly_map: Array | None = None
     error: Exception | None = None
 
 
 def infer(
     detector: Any,
-    X: Iterable,
+    X: Iterable[Any],
     *,
     include_maps: bool = False,
     batch_size: int = 16,
     higher_is_anomalous: bool | None = None,
-    input: str = "auto",
+    input: Input = "auto",
     n_threads: int | None = None,
 ) -> Bunch:
     """Score images with any fitted detector, batch by batch.
@@ -130,13 +134,13 @@ def infer(
 
 def infer_stream(
     detector: Any,
-    images: Iterable,
+    images: Iterable[Any],
     *,
     include_maps: bool = True,
     batch_size: int = 1,
     higher_is_anomalous: bool | None = None,
-    input: str = "auto",
-    on_error: str = "raise",
+    input: Input = "auto",
+    on_error: _OnError = "raise",
     n_threads: int | None = None,
 ) -> Iterator[Inference]:
     """Yield what a detector says of every image of a stream, which need not end.
@@ -184,7 +188,9 @@ def infer_stream(
     return results if n_threads is None else _limited(results, detector, n_threads)
 
 
-def _limited(results, detector, n_threads):
+def _limited(
+    results: Iterator[Inference], detector: Any, n_threads: int
+) -> Iterator[Inference]:
     """Yield results that are computed by so many threads."""
     if needs_weights(detector) and find_spec("torch"):
         import_module("torch")  # only what has been imported can be bounded
@@ -196,7 +202,13 @@ def _limited(results, detector, n_threads):
         yield result
 
 
-def _stream(run, images, include_maps, batch_size, on_error):
+def _stream(
+    run: _Run,
+    images: Iterable[Any],
+    include_maps: bool,
+    batch_size: int,
+    on_error: _OnError,
+) -> Iterator[Inference]:
     index = 0
     for batch in _batches(images, batch_size):
         for result in _run_batch(run, batch, on_error):
@@ -207,7 +219,7 @@ def _stream(run, images, include_maps, batch_size, on_error):
         index += len(batch)
 
 
-def _batches(images, batch_size):
+def _batches(images: Any, batch_size: int) -> Iterator[Sequence[Any]]:
     """Yield slices of a sequence, or lists from an iterator."""
     if hasattr(images, "__getitem__") and hasattr(images, "__len__"):
         for start in range(0, len(images), batch_size):
@@ -218,7 +230,9 @@ def _batches(images, batch_size):
         yield batch
 
 
-def _run_batch(run, batch, on_error):
+def _run_batch(
+    run: _Run, batch: Sequence[Any], on_error: _OnError
+) -> Iterator[Inference]:
     """Yield results in order; a fault in a batch is looked for image by image."""
     done = 0
     try:
@@ -237,17 +251,17 @@ def _run_batch(run, batch, on_error):
             yield Inference(done, None, error=error)
             return
     for number in range(done, len(batch)):
-        for result in _run_batch(run, batch[number : number + 1], on_error):
-            result.index = number
-            yield result
+        for alone in _run_batch(run, batch[number : number + 1], on_error):
+            alone.index = number
+            yield alone
 
 
-def _runner(detector, higher_is_anomalous, input):
+def _runner(detector: Any, higher_is_anomalous: bool | None, input: Input) -> _Run:
     """Return a function from a batch to (score, label, map) per image."""
     if hasattr(final_step(detector), "detect"):
         threshold = threshold_of(detector)
 
-        def run(batch):
+        def run(batch: Sequence[Any]) -> Iterator[Result]:
             for anomaly_map, score in detect(detector, batch):
                 yield float(score), _label(score, threshold), anomaly_map
 
@@ -255,7 +269,7 @@ def _runner(detector, higher_is_anomalous, input):
     return ForeignRunner(detector, higher_is_anomalous, input)
 
 
-def _label(score, threshold):
+def _label(score: float, threshold: float | None) -> int | None:
     if threshold is None:
         return None
     return -1 if score > threshold else 1

@@ -7,12 +7,13 @@ import numpy as np
 from skuad.base import final_step, threshold_of
 from skuad.calibration import ConformalDetector
 from skuad.postprocessing import MapDecision, clean_mask, mask_regions
+from skuad.postprocessing._decision import Region
 from skuad.utils._typing import Array
 
 
 def regions_of(
     detector: Any, anomaly_map: Array, *, threshold: float | None = None
-) -> list[dict[str, Any]] | None:
+) -> list[Region] | None:
     """Describe the regions of the defects in one anomaly map of a detector.
 
     A `MapDecision` has rules for them (`threshold`, `min_area`, `closing`,

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sklearn.pipeline import Pipeline
 
 from skuad.inference._infer import infer
@@ -15,7 +16,7 @@ def warm_up(
     detector: Any,
     image_shape: Sequence[int],
     *,
-    dtype: str | None = None,
+    dtype: DTypeLike | None = None,
     n_threads: int | None = None,
 ) -> float:
     """Run a fitted detector on an image of noise, and forget the result.
@@ -62,16 +63,16 @@ def warm_up(
             f"image_shape={image_shape!r} is no shape of an image: give height and width, "
             "or height, width and channels"
         )
-    dtype = np.dtype(_fitted_dtype(detector) if dtype is None else dtype)
+    pixels = np.dtype(_fitted_dtype(detector) if dtype is None else dtype)
     noise = np.random.default_rng(0).random(shape, np.float32)
-    if dtype.kind == "u":
-        noise *= np.iinfo(dtype).max
+    if pixels.kind == "u":
+        noise *= np.iinfo(pixels).max
     start = time.perf_counter()
-    infer(detector, [noise.astype(dtype)], include_maps=True, n_threads=n_threads)
+    infer(detector, [noise.astype(pixels)], include_maps=True, n_threads=n_threads)
     return time.perf_counter() - start
 
 
-def _fitted_dtype(detector):
+def _fitted_dtype(detector: Any) -> str:
     """Return the dtype of the images that a detector has seen first."""
     if isinstance(detector, Pipeline):
         return _fitted_dtype(detector[0])
