@@ -258,6 +258,12 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
     def _score_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
     ) -> NDArray[np.float64]:
-        """Fit a clone on some images and score others; `learned` is not used here."""
+        found = self._detect_fold(images, learned, train, test)
+        return -np.array([score for _, score in found], np.float64)
+
+    def _detect_fold(
+        self, images: Images, learned: Any, train: IndexArray, test: IndexArray
+    ) -> Iterator[MapAndScore]:
+        """Fit a clone on some images and look at others; `learned` is not used here."""
         fold = clone(self).set_params(calibration=None, contamination=None)
-        return fold.fit(images.subset(train)).score_samples(images.subset(test))
+        return fold.fit(images.subset(train)).detect(images.subset(test))

@@ -1,10 +1,8 @@
 """What a detector round another detector has in common with its like."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -13,10 +11,10 @@ from skuad.base._image_transformer import ImageTransformer
 from skuad.base._map_detector import MapDetector
 from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods
-from skuad.utils._typing import ImagesLike, IndexArray
+from skuad.utils._typing import ImagesLike, IndexArray, MapAndScore
 
-#: From the items to learn from and the items to score to the scores of these.
-HeldOutScores: TypeAlias = Callable[[IndexArray, IndexArray], NDArray[np.float64]]
+#: From the items to learn from, and others, to maps and scores of the others.
+HeldOut: TypeAlias = Callable[[IndexArray, IndexArray], Iterator[MapAndScore]]
 
 
 class MetaMapDetector(MetaEstimatorMixin, MapDetector):
@@ -46,14 +44,15 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         )
         return detector.set_params(**{name: None for name in unused if name in names})
 
-    def _fit_detector(self, X: ImagesLike) -> HeldOutScores | None:
+    def _fit_detector(self, X: ImagesLike) -> HeldOut | None:
         """Fit the inner detector.
 
         Returns
         -------
         held_out : callable or None
-            A function of (train, test) that scores items of X which the detector, if it
-            is one of ours, holds out by itself, without going through all X again.
+            A function of (train, test) that yields maps and scores of items of X which
+            the detector, if it is one of ours, holds out by itself, without going
+            through all X again.
         """
         self.detector_ = inner = self._clone_detector()
         steps: Any = ()
@@ -65,13 +64,13 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         if len(steps):
             X = steps.fit(X).transform(X)
         images, learned = inner._fit_without_threshold(X)
-        return lambda train, test: inner._score_fold(images, learned, train, test)
+        return lambda train, test: inner._detect_fold(images, learned, train, test)
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         if learned is None:
-            return super()._score_fold(images, learned, train, test)
+            return super()._detect_fold(images, learned, train, test)
         return learned(train, test)
 
 

@@ -47,6 +47,7 @@ from skuad.utils._typing import (
     Fold,
     ImagesLike,
     IndexArray,
+    MapAndScore,
     RandomStateLike,
     TargetsLike,
 )
@@ -407,12 +408,12 @@ class ConformalDetector(MetaMapDetector):
         else:
             self.detector_ = self._clone_detector().fit(images.data)
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         fold = copy(self)
         fold._fit_without_threshold(images.subset(train).data)
-        return fold.score_samples(images.subset(test).data)
+        return fold.detect(images.subset(test).data)
 
     def _views(
         self, images: Images

@@ -237,11 +237,11 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                 stacklevel=4,
             )
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         # Nothing is learnt from images: all of them are held out as it is.
-        return self._scores(images.subset(test))
+        return self._detect(images.subset(test))
 
     def _network(self) -> tuple["_Network", tuple[Any, ...]]:
         """Return the network, loaded once per process, with its key."""

@@ -5,12 +5,11 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skuad.augmentation._base import augment_alike
 from skuad.base import MetaMapDetector, detect
-from skuad.base._meta_map_detector import HeldOutScores
+from skuad.base._meta_map_detector import HeldOut
 from skuad.io._derived import DerivedImages
 from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
@@ -105,7 +104,7 @@ class Augmented(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images: Images) -> HeldOutScores | None:
+    def _fit_images(self, images: Images) -> HeldOut | None:
         if self.calibrate_on == "copies" and self.n_copies == 0:
             raise ValueError(
                 "calibrate_on='copies' takes copies, but n_copies is 0: make it 1 or more"
@@ -116,13 +115,13 @@ class Augmented(MetaMapDetector):
         copies = AugmentedCopies(images, augmenter, self.n_copies)
         return self._fit_detector(copies.as_input())
 
-    def _score_fold(
+    def _detect_fold(
         self,
         images: Images,
-        held_out: HeldOutScores | None,
+        held_out: HeldOut | None,
         train: IndexArray,
         test: IndexArray,
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         n_each = 1 + self.n_copies
         # The first copy stands for the image as the augmenter changes it.
         scored = np.asarray(test) * n_each + (self.calibrate_on == "copies")
@@ -132,7 +131,7 @@ class Augmented(MetaMapDetector):
         copies = AugmentedCopies(images, clone(self.augmenter), self.n_copies)
         data = copies.as_input()
         fold = self._clone_detector().fit(data[fitted])
-        return -np.array([score for _, score in detect(fold, data[scored])])
+        return detect(fold, data[scored])
 
     def _detect(self, images: Images) -> Iterator[MapAndScore]:
         return detect(self.detector_, images.data)

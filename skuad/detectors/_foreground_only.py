@@ -16,7 +16,7 @@ from skuad.base import (
     mask_outside,
     validate_images,
 )
-from skuad.base._meta_map_detector import HeldOutScores
+from skuad.base._meta_map_detector import HeldOut
 from skuad.detectors._foreground import foreground_grid, learn_foreground, pixel_mask
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
@@ -158,7 +158,7 @@ class ForegroundOnly(MetaMapDetector):
         source = self._source(images)
         return images.wrap_maps([source.mask(number) for number in range(len(images))])
 
-    def _fit_images(self, images: Images) -> HeldOutScores | None:
+    def _fit_images(self, images: Images) -> HeldOut | None:
         embedder = self.embedder
         embedder = _embedder_of(self.detector) if embedder is None else clone(embedder)
         self.embedder_ = embedder.fit(images)

@@ -335,8 +335,8 @@ class OpenCLIPPromptScore(MapDetector):
         everything = np.arange(n_images)
         return [(everything, everything)]
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         # Nothing was learnt from any image: all are held out.
-        return self._scores(images.subset(test))
+        return self._detect(images.subset(test))

@@ -230,9 +230,9 @@ class PaDiM(MapDetector):
             calibration = "leave_one_out"
         return calibration_folds(calibration, n_images, groups)
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: "_Learned", train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         held_out = np.setdiff1d(np.arange(len(images)), train)
         if learned.kept:
             rows = np.stack([learned.kept[number] for number in held_out])
@@ -248,12 +248,8 @@ class PaDiM(MapDetector):
             inverse=learned.inverse(len(held_out), self.reg_covar),
         )
         by_number = dict(zip(held_out.tolist(), distances, strict=True))
-        return -np.array(
-            [
-                self._map_and_score(learned.layouts[number], by_number[number])[1]
-                for number in np.asarray(test).tolist()
-            ]
-        )
+        for number in np.asarray(test).tolist():
+            yield self._map_and_score(learned.layouts[number], by_number[number])
 
 
 @dataclass

@@ -197,12 +197,12 @@ class PatchDetector(MapDetector):
     def _map_and_score(self, layout: PatchLayout, rows: Rows) -> MapAndScore:
         return layout.map_and_score(self._row_scores(rows), self.pool)
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, patches: PatchSample, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         map_and_score = self._fit_fold(patches, train)
-        held_out = self._patches_of(images, patches, test)
-        return np.array([-map_and_score(layout, rows)[1] for layout, rows in held_out])
+        for layout, rows in self._patches_of(images, patches, test):
+            yield map_and_score(layout, rows)
 
     def _fit_fold(self, patches: PatchSample, train: IndexArray) -> PatchScorer:
         """Fit on patches that were sampled already; return its `_map_and_score`."""

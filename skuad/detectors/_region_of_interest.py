@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import MetaMapDetector, detect, mask_outside
-from skuad.base._meta_map_detector import HeldOutScores
+from skuad.base._meta_map_detector import HeldOut
 from skuad.io import ImageSequence, read_mask
 from skuad.io._images import Images
 from skuad.utils._typing import Array, ImagesLike, MapAndScore, StrPath
@@ -136,7 +136,7 @@ class RegionOfInterest(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images: Images) -> HeldOutScores | None:
+    def _fit_images(self, images: Images) -> HeldOut | None:
         self.roi_: NDArray[np.bool_] | None = None
         if self.roi is not None:
             if images.is_rows:

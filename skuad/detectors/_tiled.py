@@ -1,6 +1,6 @@
 """Any detector on tiles of high-resolution images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from numbers import Integral
 from typing import Any, ClassVar, Literal
@@ -129,26 +129,18 @@ class Tiled(MetaMapDetector):
             images, tile=self.tile_shape_, stride=stride, image_shapes=shapes
         )
         held_out = self._fit_detector(tiles.as_input())
-        return None if held_out is None else (tiles.owner, held_out)
+        return None if held_out is None else (tiles, held_out)
 
-    def _score_fold(
+    def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
-    ) -> NDArray[np.float64]:
+    ) -> Iterator[MapAndScore]:
         if learned is None:
-            return super()._score_fold(images, learned, train, test)
-        owner, held_out = learned
-        train_tiles, test_tiles = (
-            np.flatnonzero(np.isin(owner, numbers)) for numbers in (train, test)
-        )
-        scores = -held_out(train_tiles, test_tiles)
-        owner = owner[test_tiles]
-        return -np.array([self._reduced(scores[owner == number]) for number in test])
-
-    def _reduced(self, scores: Sequence[float] | NDArray[np.float64]) -> float:
-        """Score of an image, from those of its tiles; 0 where none was run."""
-        if len(scores) == 0:
-            return 0.0
-        return float(getattr(np, self.score_reduce)(scores))
+            yield from super()._detect_fold(images, learned, train, test)
+            return
+        tiles, held_out = learned
+        results = held_out(tiles.of_images(train), tiles.of_images(test))
+        for number in np.asarray(test).tolist():
+            yield self._put_together(results, tiles, number)
 
     def _detect(self, images: Images) -> Iterator[MapAndScore]:
         stride = self._stride()
@@ -156,17 +148,25 @@ class Tiled(MetaMapDetector):
             results = iter(
                 detect(self.detector_, tiles.as_input()) if len(tiles) else ()
             )
-            for coords, (number, image_shape) in zip(
-                tiles.coords, tiles.image_shapes.items(), strict=True
-            ):
-                # Each map is put in its place while it is still in the cache.
-                scores: list[float] = []
-                maps = _maps_of(islice(results, len(coords)), scores)
-                anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
-                roi = images.roi(number)
-                if roi is not None:
-                    anomaly_map = mask_outside(anomaly_map, roi)
-                yield anomaly_map, self._reduced(scores)
+            for number in tiles.image_shapes:
+                yield self._put_together(results, tiles, number)
+
+    def _put_together(
+        self, results: Iterator[MapAndScore], tiles: TileSource, number: int
+    ) -> MapAndScore:
+        """Make map and score of an image out of the next ones, of its tiles."""
+        coords = tiles.coords[number]
+        # Each map is put in its place while it is still in the cache.
+        scores: list[float] = []
+        maps = _maps_of(islice(results, len(coords)), scores)
+        image_shape = tiles.image_shapes[number]
+        anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
+        roi = tiles.images.roi(number)
+        if roi is not None:
+            anomaly_map = mask_outside(anomaly_map, roi)
+        # Without a tile, nothing was looked at.
+        score = getattr(np, self.score_reduce)(scores) if scores else 0.0
+        return anomaly_map, float(score)
 
 
 def _maps_of(

@@ -37,8 +37,8 @@ class TileSource(DerivedImages):
 
     Attributes
     ----------
-    coords : list of list of (y0, x0)
-        Upper left corners of the tiles of each image.
+    coords : dict of {int: list of (y0, x0)}
+        Upper left corners of the tiles of each image, by its number.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class TileSource(DerivedImages):
         self.tile = tile
         self.image_shapes = image_shapes
         self._decoded = decoded
-        self.coords: list[list[_Pair]] = []
+        self.coords: dict[int, list[_Pair]] = {}
         # Images of one shape share their list of corners: tiles may be a million.
         known_coords: dict[_Pair, list[_Pair]] = {}
         self._numbers = list(image_shapes)
@@ -65,9 +65,9 @@ class TileSource(DerivedImages):
             coords, roi = known_coords[shape], images.roi(number)
             if roi is not None:
                 coords = [(y, x) for y, x in coords if self._cut(roi, y, x).any()]
-            self.coords.append(coords)
+            self.coords[number] = coords
         # Number of tiles up to and with each image.
-        self._ends = np.cumsum([len(coords) for coords in self.coords])
+        self._ends = np.cumsum([len(coords) for coords in self.coords.values()])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -76,18 +76,22 @@ class TileSource(DerivedImages):
         number, y, x = self._place(index)
         return self._cut(self._image(number), y, x, "reflect")
 
-    @property
-    def owner(self) -> IndexArray:
-        """Number of the image of each tile."""
-        return np.repeat(self._numbers, [len(coords) for coords in self.coords])
+    def of_images(self, numbers: IndexArray) -> IndexArray:
+        """Return which tiles are those of these images, in their order."""
+        positions = np.searchsorted(self._numbers, numbers)
+        starts = np.r_[0, self._ends[:-1]]
+        return np.concatenate(
+            [np.arange(starts[i], self._ends[i]) for i in positions]
+        ).astype(np.intp)
 
     def _place(self, index: int) -> tuple[int, int, int]:
         """Image number and upper left corner of a tile."""
         if not 0 <= index < len(self):
             raise IndexError(f"there is no tile {index} among {len(self)}")
         position = int(np.searchsorted(self._ends, index, "right"))
-        y, x = self.coords[position][index - self._ends[position]]
-        return self._numbers[position], y, x
+        number = self._numbers[position]
+        y, x = self.coords[number][index - self._ends[position]]
+        return number, y, x
 
     def _image(self, number: int) -> Array:
         if self._decoded is not None:

@@ -1,6 +1,6 @@
 """From anomaly maps to decisions: masks and regions of defects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypedDict
 
@@ -18,9 +18,10 @@ from skuad.base import (
     pool_map,
     validate_images,
 )
+from skuad.base._meta_map_detector import HeldOut
 from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods, Interval, StrOptions
-from skuad.utils._typing import Array, ImagesLike
+from skuad.utils._typing import Array, ImagesLike, IndexArray, MapAndScore
 
 
 class Region(TypedDict):
@@ -207,12 +208,33 @@ class MapDecision(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _fit_images(self, images: Images) -> None:
-        self.detector_ = self._clone_detector().fit(images.data)
+    def _fit_images(self, images: Images) -> HeldOut | None:
+        return self._fit_detector(images.data)
 
-    def _detect(self, images: Images) -> Iterator[tuple[Array, float]]:
+    def _detect(self, images: Images) -> Iterator[MapAndScore]:
+        results = detect(self.detector_, images.data)
+        return self._decide(results, images, range(len(images)))
+
+    def _detect_fold(
+        self,
+        images: Images,
+        held_out: HeldOut | None,
+        train: IndexArray,
+        test: IndexArray,
+    ) -> Iterator[MapAndScore]:
+        if held_out is None:
+            return super()._detect_fold(images, held_out, train, test)
+        return self._decide(held_out(train, test), images, np.asarray(test).tolist())
+
+    def _decide(
+        self,
+        results: Iterable[tuple[Array, float]],
+        images: Images,
+        numbers: Sequence[int],
+    ) -> Iterator[MapAndScore]:
+        """Process the maps of these images and score them anew."""
         postprocess = None if self.postprocess is None else clone(self.postprocess)
-        for number, (anomaly_map, _) in enumerate(detect(self.detector_, images.data)):
+        for number, (anomaly_map, _) in zip(numbers, results, strict=True):
             if postprocess is not None:
                 (anomaly_map,) = postprocess.transform([anomaly_map])
                 anomaly_map = np.asarray(anomaly_map, np.float32)

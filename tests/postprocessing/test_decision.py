@@ -7,6 +7,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 
 from skuad.detectors import PatchDetector, PatchKNN, Tiled
+from skuad.feature_extraction import FilterBankEmbedder
 from skuad.postprocessing import MapDecision, SmoothMaps, clean_mask, mask_regions
 from skuad.preprocessing import GrayWorld
 from skuad.utils._testing import make_images
@@ -42,6 +43,30 @@ def test_threshold_is_set_on_processed_maps_of_held_out_images():
         scores[test] = -maps.max(axis=(1, 2))
     expected = np.quantile(scores, 0.1, method="weibull")
     np.testing.assert_allclose(decision.offset_, expected, rtol=1e-6)
+
+
+class CountedEmbedder(FilterBankEmbedder):
+    """A filter bank that counts the images that it has embedded."""
+
+    n_embedded = 0
+
+    def _embed(self, images):
+        CountedEmbedder.n_embedded += len(images)
+        return super()._embed(images)
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+def test_images_are_embedded_no_more_often_than_by_the_detector_itself(tile):
+    """The folds of the threshold are those of the inner detector's own sample."""
+    detector = PatchKNN(CountedEmbedder(), random_state=0)
+    if tile:
+        detector = Tiled(detector, tile=tile)
+    CountedEmbedder.n_embedded = 0
+    detector.fit(IMAGES)
+    n_embedded = CountedEmbedder.n_embedded
+    decision = MapDecision(detector, SmoothMaps(sigma=1)).fit(IMAGES)
+    assert CountedEmbedder.n_embedded == 2 * n_embedded
+    assert np.isfinite(decision.offset_)
 
 
 def test_an_image_is_flagged_exactly_if_its_mask_has_a_pixel():
