@@ -38,6 +38,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_default_options = {"members": False, "inherited-members": False}
+autodoc_typehints = "none"  # docstrings say shapes and units too
 numpydoc_show_class_members = False  # templates list what is public
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
