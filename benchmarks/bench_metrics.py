@@ -4,9 +4,13 @@ The peers run in the same process and on the same maps, so that the ratios hold 
 machine. A peer that is not installed is left out.
 """
 
+from functools import partial
+from importlib.util import find_spec
+
 import cv2
 import numpy as np
 
+from benchmarks.bench_pipeline import paired_ratio
 from skuad.metrics import (
     MapMetrics,
     au_spro_score,
@@ -42,7 +46,9 @@ def make_maps(n_images, size=1024, dtype="float32", seed=0):
 
 
 class Metrics:
-    params = ([2, 20, 83],)
+    """Maps of 1024 x 1024 with 2 % of anomalous pixels; all four metrics at once."""
+
+    params = ([2, 20],)
     param_names = ("n_images",)
     timeout = 600
 
@@ -79,6 +85,8 @@ class Metrics:
 
 
 class Dtypes:
+    """The four metrics of 20 maps of each dtype."""
+
     params = (["uint8", "float16", "float32", "float64"],)
     param_names = ("dtype",)
 
@@ -90,6 +98,8 @@ class Dtypes:
 
 
 class Intervals:
+    """The four metrics of 20 maps with intervals, of four types of defects."""
+
     timeout = 600
 
     def setup(self):
@@ -100,33 +110,41 @@ class Intervals:
         metrics_by_type(self.masks, self.maps, self.types, FOUR, random_state=0)
 
 
-class Peers:
-    """What the four metrics together are measured against."""
+def scikit_learn_roc_auc(masks, maps):
+    from sklearn.metrics import roc_auc_score
 
-    params = ([2, 20, 83],)
-    param_names = ("n_images",)
+    roc_auc_score(masks.ravel(), maps.ravel())
+
+
+def anomalib_aupro(masks, maps):
+    import torch
+    from anomalib.metrics.aupro import _AUPRO
+
+    metric = _AUPRO(fpr_limit=0.3)
+    metric.update(torch.from_numpy(maps), torch.from_numpy(masks).int())
+    metric.compute()
+
+
+class BesidePeers:
+    """CPU time of one metric of a peer over that of four of skuad together, 20 maps."""
+
+    params = (["scikit-learn, AUROC", "anomalib, AUPRO"],)
+    param_names = ("peer",)
     timeout = 1800
-    number = 1
-    repeat = 1
-    warmup_time = 0
+    unit = "ratio"
 
-    def setup(self, n_images):
-        self.maps, self.masks = make_maps(n_images)
+    def setup(self, peer):
+        if "anomalib" in peer and find_spec("anomalib") is None:
+            raise NotImplementedError("anomalib is not installed")
+        self.maps, self.masks = make_maps(20)
 
-    def time_scikit_learn_roc_auc(self, n_images):
-        from sklearn.metrics import roc_auc_score
-
-        roc_auc_score(self.masks.ravel(), self.maps.ravel())
-
-    def time_anomalib_aupro(self, n_images):
-        try:
-            import torch
-            from anomalib.metrics.aupro import _AUPRO
-        except ImportError as error:
-            raise NotImplementedError("anomalib is not installed") from error
-        metric = _AUPRO(fpr_limit=0.3)
-        metric.update(torch.from_numpy(self.maps), torch.from_numpy(self.masks).int())
-        metric.compute()
+    def track_ratio(self, peer):
+        run = anomalib_aupro if "anomalib" in peer else scikit_learn_roc_auc
+        return paired_ratio(
+            lambda: run(self.masks, self.maps),
+            lambda: map_metrics(self.masks, self.maps, FOUR),
+            n_pairs=1,
+        )
 
 
 def main():
@@ -134,25 +152,27 @@ def main():
     from time import perf_counter
 
     for n_images in (2, 20, 83):
-        ours, peers = Metrics(), Peers()
+        ours = Metrics()
         ours.setup(n_images)
-        peers.maps, peers.masks = ours.maps, ours.masks
+        pixels = ours.masks, ours.maps
         runs = {
-            "skuad, four metrics": ours.time_four_metrics,
-            "skuad, four metrics in two passes": ours.time_two_passes_over_batches,
-            "skuad, AUPRO": ours.time_aupro,
-            "skuad, AUPIMO": ours.time_aupimo,
-            "skuad, AU-sPRO": ours.time_au_spro,
-            "scikit-learn, AUROC": peers.time_scikit_learn_roc_auc,
-            "anomalib, AUPRO": peers.time_anomalib_aupro,
+            "skuad, four metrics": partial(ours.time_four_metrics, n_images),
+            "skuad, four metrics in two passes": partial(
+                ours.time_two_passes_over_batches, n_images
+            ),
+            "skuad, AUPRO": partial(ours.time_aupro, n_images),
+            "skuad, AUPIMO": partial(ours.time_aupimo, n_images),
+            "skuad, AU-sPRO": partial(ours.time_au_spro, n_images),
+            "scikit-learn, AUROC": partial(scikit_learn_roc_auc, *pixels),
+            "anomalib, AUPRO": partial(anomalib_aupro, *pixels),
         }
         print(f"{n_images} maps, {ours.masks.mean():.1%} anomalous")
         first = None
         for name, run in runs.items():
             start = perf_counter()
             try:
-                run(n_images)
-            except NotImplementedError as error:
+                run()
+            except ImportError as error:
                 print(f"  {name:36} {error}")
                 continue
             seconds = perf_counter() - start

@@ -18,7 +18,7 @@ from skuad.feature_extraction import TimmEmbedder
 from skuad.io import write_image
 
 BATCH = 8
-N_IMAGES = 32
+N_IMAGES = 16
 
 
 class _Networks:

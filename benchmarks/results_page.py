@@ -172,7 +172,7 @@ def make_page(path, *, folder=BENCHMARKS):
     commit, machine, values = read_results(path)
     known = json.loads((path.parents[1] / "benchmarks.json").read_text())
     units = {
-        name: (entry.get("unit", "").replace("unit", ""), entry["param_names"])
+        name: ("" if entry["unit"] == "unit" else entry["unit"], entry["param_names"])
         for name, entry in known.items()
         if name != "version"
     }
