@@ -130,7 +130,17 @@ def _add_infer(parser):
         help="format of the anomaly maps (%(default)s)",
     )
     parser.add_argument(
-        "--no-overlays", action="store_true", help="write no overlay pictures"
+        "--overlays",
+        choices=["all", "anomalous", "none"],
+        default="all",
+        help="images that get an overlay picture (%(default)s)",
+    )
+    parser.add_argument(
+        "--no-overlays",
+        dest="overlays",
+        action="store_const",
+        const="none",
+        help="the same as --overlays none",
     )
     parser.add_argument(
         "--resume",

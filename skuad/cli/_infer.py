@@ -27,7 +27,7 @@ def run(args, console) -> int:
         estimator,
         threshold,
         out=os.path.abspath(args.out),
-        overlays=not args.no_overlays,
+        overlays=args.overlays,
         map_format=args.map_format if args.maps else None,
         verbose=console.verbose,
     )
@@ -53,7 +53,7 @@ def run(args, console) -> int:
     if args.csv:
         places.append(("table", os.path.join(args.out, "predictions.csv")))
     if summary.n_done:
-        wanted = {"overlays": not args.no_overlays, "maps": args.maps}
+        wanted = {"overlays": args.overlays != "none", "maps": args.maps}
         places += [
             (name, os.path.join(args.out, name) + os.sep)
             for name, is_wanted in wanted.items()

@@ -1,6 +1,7 @@
 """What is done with each image: detection, its map and its picture."""
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -10,12 +11,17 @@ from sklearn.pipeline import Pipeline
 from skuad.cli._files import write_array
 from skuad.cli._model import final_step
 from skuad.cli._pictures import Pictures
-from skuad.cli._stream import detect_each
+from skuad.cli._stream import decide, detect_each
 from skuad.inference import regions_of
 from skuad.io import write_image
 
 # Regions of an image that are written down; noise has thousands.
 _MOST_REGIONS = 50
+# Threads that write files.
+_WRITERS = 2
+# Images that may wait for them, since a network gives the maps of a batch at once; large
+# ones, of more pixels than that together, have to take turns.
+_WAITING, _PIXELS = 8, 1 << 25
 
 
 class Job:
@@ -28,7 +34,8 @@ class Job:
     threshold : float or None
     out : str
         Absolute path of a folder that is there; it gets overlays/ and maps/.
-    overlays : bool
+    overlays : {"all", "anomalous", "none"}
+        Which images get a picture. Without a threshold no image is anomalous.
     map_format : {"npy", "tiff"} or None
         None writes no maps.
     verbose : bool
@@ -41,8 +48,9 @@ class Job:
         self.maps = os.path.join(out, "maps")
         self.map_format = map_format
         self.verbose = verbose
+        self.overlays = overlays
         self.pictures = None
-        if overlays:
+        if overlays != "none":
             self.pictures = Pictures(os.path.join(out, "overlays"), threshold)
 
     def run(self, items):
@@ -56,18 +64,22 @@ class Job:
         # Absolute, for a process that works elsewhere.
         paths = [os.path.abspath(path) for path, _ in items]
         console = SimpleNamespace(verbose=self.verbose)
-        # Files of one image are written while the next is looked at: drawing and
-        # encoding take about as long as detection, and let go of Python's lock.
-        waiting = None
-        with ThreadPoolExecutor(1) as writer:
+        # Files are written while the next images are looked at: drawing and encoding
+        # let go of Python's lock.
+        waiting = deque()
+        with ThreadPoolExecutor(_WRITERS) as writers:
             for detection in detect_each(self.estimator, paths, console):
-                record = self._record(detection, items[detection.index][0])
-                if waiting is not None:
-                    yield _finished(*waiting)
-                name = items[detection.index][1]
-                waiting = record, writer.submit(self._write, name, detection)
-            if waiting is not None:
-                yield _finished(*waiting)
+                path, name = items[detection.index]
+                record = self._record(detection, path)
+                if self.pictures is not None and detection.error is None:
+                    self.pictures.fix_colors(detection.anomaly_map)
+                waiting.append((record, writers.submit(self._write, name, detection)))
+                most = _PIXELS // np.size(detection.anomaly_map)
+                most = max(1, min(most, _WAITING))
+                while waiting and (len(waiting) > most or waiting[0][1].done()):
+                    yield _finished(*waiting.popleft())
+            while waiting:
+                yield _finished(*waiting.popleft())
 
     def _record(self, detection, path):
         record = {**detection.record(self.threshold), "path": path}
@@ -82,8 +94,13 @@ class Job:
             anomaly_map = detection.anomaly_map.astype(np.float32, copy=False)
             write = write_array if self.map_format == "npy" else write_image
             write(path, anomaly_map)
-        if self.pictures is not None:
+        if self._is_drawn(detection):
             self.pictures.write(name, detection)
+
+    def _is_drawn(self, detection):
+        if self.overlays == "anomalous":
+            return decide(detection.score, self.threshold) == "anomalous"
+        return self.overlays == "all"
 
     def _details(self, detection):
         details = {}

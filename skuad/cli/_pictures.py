@@ -28,6 +28,11 @@ class Pictures:
         self.threshold = threshold
         self._scale = None
 
+    def fix_colors(self, anomaly_map):
+        """Choose the colour scale of all pictures, unless that is done."""
+        if self._scale is None:
+            self._scale = color_scale(self.threshold, anomaly_map)
+
     def write(self, name, detection, *, mask=None, caption="") -> str:
         """Write the picture of a detection and return its path.
 
@@ -42,8 +47,7 @@ class Pictures:
         caption : str, default=""
             Said before the score.
         """
-        if self._scale is None:
-            self._scale = color_scale(self.threshold, detection.anomaly_map)
+        self.fix_colors(detection.anomaly_map)
         vmin, vmax = self._scale
         image, anomaly_map, mask = _for_screen(
             displayable(read_image(detection.path)), detection.anomaly_map, mask

@@ -54,6 +54,7 @@ is 1. FILE must come from someone you trust: loading it can run any code.
 
   skuad infer line3.joblib new/ 'more/*.png' --out result/
   skuad infer line3.joblib new/ --out result/ --resume
+  skuad infer line3.joblib new/ --out result/ --overlays anomalous
   skuad infer line3.joblib camera/ --out result/ --watch
 """
 

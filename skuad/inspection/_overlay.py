@@ -183,8 +183,7 @@ def panel(
     width = sum(part.shape[1] for part in parts) + 2 * margin
     below = [_caption(caption, width, unit)] if caption else []
     height = size[0] + sum(part.shape[0] for part in below)
-    picture = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
-    picture[:] = _PAPER
+    picture = _paper(height + 2 * margin, width + 2 * margin)
     left = margin
     for part in parts:
         picture[margin : margin + size[0], left : left + part.shape[1]] = part
@@ -218,8 +217,7 @@ def montage(pictures, n_columns: int) -> np.ndarray:
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     n_rows = -(-len(pictures) // n_columns)
-    sheet = np.empty((n_rows * height, n_columns * width, 3), np.uint8)
-    sheet[:] = _PAPER
+    sheet = _paper(n_rows * height, n_columns * width)
     for number, picture in enumerate(pictures):
         y, x = (number // n_columns) * height, (number % n_columns) * width
         sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
@@ -302,14 +300,20 @@ def _outline(picture, mask, color, clearance=False):
     cv2.drawContours(picture, contours, -1, color, width)
 
 
+def _paper(height, width):
+    sheet = np.empty((height, width, 3), np.uint8)
+    sheet[0] = _PAPER
+    sheet[1:] = sheet[0]  # copies rows, which is quicker than pixel by pixel
+    return sheet
+
+
 def _text(canvas, text, place, unit, color=_INK):
     thickness = max(1, round(unit))
     cv2.putText(canvas, text, place, _FONT, 0.4 * unit, color, thickness, _LINE)
 
 
 def _caption(text, width, unit):
-    strip = np.empty((round(24 * unit), width, 3), np.uint8)
-    strip[:] = _PAPER
+    strip = _paper(round(24 * unit), width)
     (needed, _), _ = cv2.getTextSize(text, _FONT, 0.4 * unit, max(1, round(unit)))
     fitting = unit * min(1.0, (width - 2) / max(needed, 1))
     _text(strip, text, (0, round(18 * unit)), fitting)
@@ -319,8 +323,7 @@ def _caption(text, width, unit):
 def _color_bar(height, unit, threshold, vmin, vmax):
     """Draw the scale as it looks on middle gray, with the threshold marked."""
     bar_width, width = round(14 * unit), round(66 * unit)
-    canvas = np.empty((height, width, 3), np.uint8)
-    canvas[:] = _PAPER
+    canvas = _paper(height, width)
     if not vmax > vmin:
         return canvas
     ramp = np.linspace(vmax, vmin, height, dtype=np.float32)[:, None]
