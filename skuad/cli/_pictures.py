@@ -2,14 +2,14 @@
 
 import os
 
-import cv2
 import numpy as np
 
 from skuad.inspection import displayable, panel
+from skuad.inspection._screen import fit_to_screen
 from skuad.io import read_image, write_image
 
-# Pictures are for screens: larger images are shrunk to this side.
-_LARGEST_SIDE = 1200
+# Sides of pictures: they are for screens.
+_LEAST_SIDE, _LARGEST_SIDE = 256, 1200
 
 
 class Pictures:
@@ -49,8 +49,9 @@ class Pictures:
         """
         self.fix_colors(detection.anomaly_map)
         vmin, vmax = self._scale
-        image, anomaly_map, mask = _for_screen(
-            displayable(read_image(detection.path)), detection.anomaly_map, mask
+        image = displayable(read_image(detection.path))
+        image, anomaly_map, mask = fit_to_screen(
+            image, detection.anomaly_map, mask, least=_LEAST_SIDE, largest=_LARGEST_SIDE
         )
         score = f"score {detection.score:.3g}"
         if self.threshold is not None:
@@ -84,21 +85,3 @@ def color_scale(threshold, first_map) -> tuple[float, float]:
         return 0.5 * middle, 1.3 * middle
     low = min(float(np.median(first_map)), middle - 1)
     return low, 1.5 * middle - 0.5 * low
-
-
-def _for_screen(image, anomaly_map, mask):
-    """Shrink what is too large for a screen; no peak of the map is lost."""
-    shrink = max(image.shape[:2]) / _LARGEST_SIDE
-    if shrink <= 1:
-        return image, anomaly_map, mask
-    height, width = (max(1, round(side / shrink)) for side in image.shape[:2])
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    kernel = np.ones((int(np.ceil(shrink)),) * 2, np.uint8)
-    anomaly_map = _subsample(cv2.dilate(anomaly_map, kernel), height, width)
-    if mask is not None:
-        mask = _subsample(cv2.dilate(mask.astype(np.uint8), kernel), height, width)
-    return image, anomaly_map, mask
-
-
-def _subsample(values, height, width):
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)

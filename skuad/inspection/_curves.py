@@ -1,5 +1,6 @@
-"""Drawing curves, for the displays that do."""
+"""What the displays of curves have in common."""
 
+from skuad.metrics._spool import spool_maps
 from skuad.utils._optional import import_optional
 
 
@@ -29,3 +30,39 @@ def add_legend(ax):
     """Add a legend if something in it has a name."""
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="lower right")
+
+
+class FromEstimatorMixin:
+    """Gives `from_estimator` to a display that has `from_predictions`."""
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, name=None, **kwargs):
+        """Compute the maps of images, and plot their curve.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted detector, a pipeline that ends in one, or a search over one.
+        X : images
+            See `skuad.base.validate_images`.
+        y : array-like
+            As `y_true` in `from_predictions`.
+        name : str or None, default=None
+            Name in the legend; by default that of the estimator's class.
+        **kwargs : dict
+            For `from_predictions`.
+
+        Returns
+        -------
+        display : a display of this class
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            As of `from_predictions`.
+        """
+        name = type(estimator).__name__ if name is None else name
+        with spool_maps(estimator, X) as maps:
+            return cls.from_predictions(y, maps, name=name, **kwargs)

@@ -1,11 +1,15 @@
 """Per-region overlap curve of anomaly maps, drawn in scikit-learn's manner."""
 
-from skuad.inspection._curves import add_legend, curve_label, draw_curve
+from skuad.inspection._curves import (
+    FromEstimatorMixin,
+    add_legend,
+    curve_label,
+    draw_curve,
+)
 from skuad.metrics import aupro_score, pro_curve
-from skuad.metrics._spool import spool_maps
 
 
-class ProCurveDisplay:
+class ProCurveDisplay(FromEstimatorMixin):
     """Per-region overlap (PRO) curve over all pixels of all images.
 
     Make it with `from_estimator` or `from_predictions`.
@@ -52,55 +56,6 @@ class ProCurveDisplay:
         self.aupro = aupro
         self.max_fpr = max_fpr
         self.name = name
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        X,
-        y,
-        *,
-        max_fpr=0.3,
-        ignore=None,
-        max_points=1000,
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
-        """Compute the maps of images, and plot their curve.
-
-        Parameters
-        ----------
-        estimator : estimator
-            A fitted detector, a pipeline that ends in one, or a search over one.
-        X : images
-            See `skuad.base.validate_images`.
-        y, max_fpr, ignore, max_points, name, ax, **kwargs
-            As `y_true` and the others in `from_predictions`. By default the name is
-            that of the estimator's class.
-
-        Returns
-        -------
-        display : ProCurveDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            As of `from_predictions`.
-        """
-        with spool_maps(estimator, X) as maps:
-            return cls.from_predictions(
-                y,
-                maps,
-                max_fpr=max_fpr,
-                ignore=ignore,
-                max_points=max_points,
-                name=type(estimator).__name__ if name is None else name,
-                ax=ax,
-                **kwargs,
-            )
 
     @classmethod
     def from_predictions(

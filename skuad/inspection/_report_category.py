@@ -2,25 +2,24 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from skuad.base import detect, threshold_of
-from skuad.inspection._map_display import _heat_range, _own_threshold
-from skuad.inspection._report_intervals import auc_interval
-from skuad.inspection._report_pictures import take_picture
+from skuad.inspection._map_display import _own_threshold
+from skuad.inspection._report_measures import (
+    Truth,
+    image_curve,
+    measure_images,
+    measure_pixels,
+)
+from skuad.inspection._report_pictures import choose_examples, take_pictures
 from skuad.io._images import as_images
-from skuad.metrics import metrics_by_type, pixel_roc_curve, pro_curve
-from skuad.metrics._breakdown import Estimate
 from skuad.metrics._spool import MapSpool
-from skuad.metrics._targets import UNKNOWN, image_labels, masks_from
+from skuad.metrics._targets import image_labels
 from skuad.model_selection._benchmark_store import settings_of
 from skuad.utils._repr import fitted_facts
 
-_PIXEL_METRICS = ("pixel_roc_auc", "aupro")
-_MAX_POINTS = 200
 _GOOD = "good"
 
 
@@ -200,13 +199,11 @@ class CategoryReport:
             raise ValueError("scores contains NaN or infinity")
         if threshold is None and estimator is not None:
             threshold = threshold_of(estimator)
-        truth = _Truth(y_true, labels)
-        estimates = _measure_images(labels, scores, types)
-        curves = _image_curve(labels, scores)
+        truth = Truth(y_true, labels)
+        estimates = measure_images(labels, scores, types)
+        curves = image_curve(labels, scores)
         if truth.is_drawn:
-            pixels, more = _measure_pixels(
-                truth, maps, types, n_resamples, random_state
-            )
+            pixels, more = measure_pixels(truth, maps, types, n_resamples, random_state)
             for group, values in pixels.items():
                 estimates.setdefault(group, {}).update(values)
             curves |= more
@@ -219,8 +216,8 @@ class CategoryReport:
             threshold=_number(threshold),
             estimates=estimates,
             curves=curves,
-            pictures=_take_pictures(
-                _choose(labels, scores, n_examples),
+            pictures=take_pictures(
+                choose_examples(labels, scores, n_examples),
                 images,
                 maps,
                 truth,
@@ -231,47 +228,6 @@ class CategoryReport:
             facts=[] if estimator is None else fitted_facts(estimator),
             model=model,
         )
-
-
-class _Truth:
-    """Masks of images, where somebody drew them."""
-
-    def __init__(self, y_true, labels):
-        try:
-            self.masks = masks_from(y_true)
-        except ValueError:  # y_true holds labels
-            self.masks = None
-            self.is_drawn, self.n_unknown = False, 0
-            return
-        unknown = [i for i in np.flatnonzero(labels == -1) if self[i] is None]
-        self.n_unknown = len(unknown)
-        self.is_drawn = (labels == 1).any() and self.n_unknown < (labels == -1).sum()
-        self.known = np.setdiff1d(np.arange(len(labels)), unknown)
-        self._y_true = y_true.to_numpy() if hasattr(y_true, "iloc") else y_true
-
-    def __getitem__(self, index) -> np.ndarray | None:
-        """Return the mask of an image, None if it is good or nobody drew it."""
-        mask = None if self.masks is None else self.masks[index]
-        return None if mask is None or mask is UNKNOWN or not mask.any() else mask
-
-    def of_known(self) -> Any:
-        """Return the entries of y_true with masks."""
-        if isinstance(self._y_true, np.ndarray):
-            return self._y_true[self.known]
-        return [self._y_true[i] for i in self.known]
-
-
-class _Subset:
-    """Some of the maps, as a sequence."""
-
-    def __init__(self, maps, indices):
-        self._maps, self._indices = maps, indices
-
-    def __len__(self):
-        return len(self._indices)
-
-    def __getitem__(self, index):
-        return np.atleast_2d(self._maps[self._indices[index]])
 
 
 def _check_types(types, labels):
@@ -295,64 +251,6 @@ def _names(images):
     except ValueError:  # on several drives
         return paths
     return [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
-
-
-def _measure_images(labels, scores, types):
-    n_good, n_bad = int((labels == 1).sum()), int((labels == -1).sum())
-    if not n_good or not n_bad:
-        return {"all": {}}
-    options = {"metrics": "image_roc_auc", "scores": scores, "n_resamples": 0}
-    found = metrics_by_type(labels, types=types, **options)
-    bad = np.array(types)[labels == -1]
-    estimates = {}
-    for name, values in found.items():
-        auc = values["image_roc_auc"].value
-        count = n_bad if name == "all" else int((bad == name).sum())
-        interval = auc_interval(auc, n_good, count)
-        estimates[name] = {"image_roc_auc": Estimate(auc, *interval)}
-    return estimates
-
-
-def _image_curve(labels, scores):
-    if len(np.unique(labels)) < 2:
-        return {}
-    fpr, tpr, _ = roc_curve(labels == -1, scores)
-    return {"image_roc": (fpr, tpr)}
-
-
-def _measure_pixels(truth, maps, types, n_resamples, random_state):
-    y_true, maps = truth.of_known(), _Subset(maps, truth.known)
-    types = [types[i] for i in truth.known]
-    estimates = metrics_by_type(y_true, maps, types, _PIXEL_METRICS, n_resamples=0)
-    if n_resamples:
-        options = {"n_resamples": n_resamples, "random_state": random_state}
-        estimates |= metrics_by_type(y_true, maps, metrics=_PIXEL_METRICS, **options)
-    curves = {
-        "pixel_roc": pixel_roc_curve(y_true, maps, max_points=_MAX_POINTS)[:2],
-        "pro": pro_curve(y_true, maps, max_points=2 * _MAX_POINTS)[:2],
-    }
-    return estimates, curves
-
-
-def _choose(labels, scores, n_examples):
-    """Find the images that are, or nearly are, missed or falsely flagged."""
-    order = np.argsort(scores, kind="stable")
-    return {
-        "anomalous": order[labels[order] == -1][:n_examples].tolist(),
-        "good": order[::-1][labels[order[::-1]] == 1][:n_examples].tolist(),
-    }
-
-
-def _take_pictures(chosen, images, maps, truth, threshold):
-    shown = {i: np.atleast_2d(maps[i]) for part in chosen.values() for i in part}
-    if not shown:
-        return {kind: [] for kind in chosen}
-    vmin, vmax = _heat_range(list(shown.values()), threshold, None, None)
-    colors = {"threshold": threshold, "vmin": vmin, "vmax": vmax}
-    return {
-        kind: [take_picture(i, images[i], shown[i], truth[i], **colors) for i in part]
-        for kind, part in chosen.items()
-    }
 
 
 def _number(threshold):

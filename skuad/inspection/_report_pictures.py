@@ -6,7 +6,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from skuad.inspection._map_display import _heat_range
 from skuad.inspection._overlay import displayable, overlay
+from skuad.inspection._screen import fit_to_screen
 
 # Sides of pictures: larger images are shrunk, smaller ones enlarged, so that outlines
 # are thin beside them.
@@ -46,7 +48,9 @@ def take_picture(
     -------
     picture : Picture
     """
-    image, anomaly_map, mask = fit_to_screen(displayable(image), anomaly_map, mask)
+    image, anomaly_map, mask = fit_to_screen(
+        displayable(image), anomaly_map, mask, least=_LEAST_SIDE, largest=_LARGEST_SIDE
+    )
     heat = overlay(image, anomaly_map, threshold=threshold, vmin=vmin, vmax=vmax)
     if mask is not None:
         nothing = np.zeros(anomaly_map.shape, np.float32)
@@ -54,42 +58,26 @@ def take_picture(
     return Picture(index, _to_jpeg(image), _to_jpeg(heat))
 
 
-def fit_to_screen(image, anomaly_map, mask):
-    """Bring an image to a size for the screen; no peak of the map is lost.
+def choose_examples(labels, scores, n_examples):
+    """Find the images that are, or nearly are, missed or falsely flagged."""
+    order = np.argsort(scores, kind="stable")
+    return {
+        "anomalous": order[labels[order] == -1][:n_examples].tolist(),
+        "good": order[::-1][labels[order[::-1]] == 1][:n_examples].tolist(),
+    }
 
-    Parameters
-    ----------
-    image : ndarray of uint8 of shape (H, W, 3)
-    anomaly_map : ndarray of shape (H, W)
-    mask : ndarray of shape (H, W) or None
 
-    Returns
-    -------
-    image, anomaly_map, mask
-        All of one size.
-    """
-    height, width = image.shape[:2]
-    anomaly_map = np.asarray(anomaly_map, np.float32)
-    if mask is not None:
-        mask = (np.asarray(mask) != 0).astype(np.uint8)
-    scale = _LARGEST_SIDE / max(height, width)
-    if scale >= 1:
-        scale = max(1.0, _LEAST_SIDE / max(height, width))
-    # A line scan is one pixel high: as a band it can be seen.
-    size = max(24, round(scale * width)), max(24, round(scale * height))
-    if scale < 1:
-        kernel = np.ones((int(np.ceil(1 / scale)),) * 2, np.uint8)
-        anomaly_map = cv2.dilate(anomaly_map, kernel)
-        if mask is not None:
-            mask = cv2.dilate(mask, kernel)
-    of_image, of_map = cv2.INTER_LINEAR, cv2.INTER_LINEAR
-    if scale < 1:
-        of_image, of_map = cv2.INTER_AREA, cv2.INTER_NEAREST
-    image = cv2.resize(image, size, interpolation=of_image)
-    anomaly_map = cv2.resize(anomaly_map, size, interpolation=of_map)
-    if mask is not None:
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
-    return image, anomaly_map, mask
+def take_pictures(chosen, images, maps, truth, threshold) -> dict:
+    """Draw examples, all with the same colours."""
+    shown = {i: np.atleast_2d(maps[i]) for part in chosen.values() for i in part}
+    if not shown:
+        return {kind: [] for kind in chosen}
+    vmin, vmax = _heat_range(list(shown.values()), threshold, None, None)
+    colors = {"threshold": threshold, "vmin": vmin, "vmax": vmax}
+    return {
+        kind: [take_picture(i, images[i], shown[i], truth[i], **colors) for i in part]
+        for kind, part in chosen.items()
+    }
 
 
 def shrink_pictures(pictures, scale) -> list[Picture]:

@@ -6,7 +6,7 @@ from sklearn.pipeline import make_pipeline
 from skuad.datasets import make_defect_images
 from skuad.detectors import PatchKNN
 from skuad.inspection import CategoryReport
-from skuad.inspection._report_pictures import fit_to_screen, take_picture
+from skuad.inspection._report_pictures import take_picture
 from skuad.io import write_image
 from skuad.metrics import aupro_score, image_roc_auc_score, metrics_by_type
 from skuad.preprocessing import GrayWorld
@@ -74,16 +74,6 @@ def test_pictures_show_the_image_the_true_defect_and_the_heat():
     assert (cyan[..., 2] - cyan[..., 0] > 120).any()
     plain = take_picture(0, image, anomaly_map, **colors)
     assert np.abs(decode(plain.image).astype(int) - 100).max() < 12
-
-
-def test_no_peak_is_lost_where_pictures_are_smaller_than_images():
-    image = np.zeros((2000, 3000, 3), np.uint8)
-    anomaly_map, mask = np.zeros((2, 2000, 3000), np.float32)
-    anomaly_map[1234, 777] = 5.0
-    mask[1234, 777] = 1
-    image, anomaly_map, mask = fit_to_screen(image, anomaly_map, mask)
-    assert image.shape[:2] == anomaly_map.shape == mask.shape == (427, 640)
-    assert (anomaly_map.max(), mask.max()) == (5.0, 1)
 
 
 def test_paths_are_read_only_where_they_are_shown(detector, tmp_path):
