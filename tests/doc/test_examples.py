@@ -12,9 +12,16 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import joblib
+import numpy as np
 import pytest
 
-DOC = Path(__file__).parents[2] / "doc"
+from skuad.datasets import make_defect_images
+from skuad.detectors import PatchKNN
+from skuad.utils import CalibrationWarning
+
+ROOT = Path(__file__).parents[2]
+DOC = ROOT / "doc"
 GUIDE = DOC / "user_guide"
 PAGES = sorted(page for page in DOC.rglob("*.md") if "_build" not in page.parts)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -67,7 +74,23 @@ def test_examples_run(page, tmp_path, monkeypatch):
         )
 
 
-@pages
+def test_the_first_lines_of_the_readme_run(tmp_path, monkeypatch):
+    # With features that need no weights.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("skuad.detectors.OpenCLIPPatchKNN", PatchKNN)
+    data = make_defect_images("weave", n_train=6, n_good=1, n_defective=1, size=64)
+    _, code = blocks(ROOT / "README.md", "python")[0]
+    names = {"paths_of_good_images": data.train, "new": data.test}
+    with pytest.warns(CalibrationWarning):
+        exec(code, names)
+    assert names["maps"].shape == (2, 64, 64)
+    again = joblib.load("line3.joblib")
+    np.testing.assert_array_equal(again.transform(data.test), names["maps"])
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name
+)
 def test_fragments_are_valid(page):
     for line, text in blocks(page, "python"):
         tree = ast.parse(text, f"{page.name}, block after line {line}")
