@@ -53,7 +53,8 @@ def test_the_package_says_how_to_install_it(monkeypatch):
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("elpv_dataset") is None, reason="elpv-dataset is not there"
+    importlib.util.find_spec("elpv_dataset") is None,
+    reason="elpv-dataset, 92 MB of images, is not installed",
 )
 def test_the_real_images():
     data = load_elpv()
