@@ -64,9 +64,12 @@ def build_estimator(args, extra=()):
         raise Failure("--tile-stride and --tile-reduce need --tile-size")
     if args.roi is not None:
         # The mask itself, not its path: the file has to do without it elsewhere.
-        detector = RegionOfInterest(
-            detector, roi=read_mask(args.roi), false_alarm_rate=rate
-        )
+        roi = read_mask(args.roi)
+        if roi.all():
+            raise Failure(
+                f"{args.roi!r} leaves nothing out: a mask is black (0) where not to look"
+            )
+        detector = RegionOfInterest(detector, roi=roi, false_alarm_rate=rate)
     steps = [_PREPROCESSING[name]() for name in args.preprocess]
     return make_pipeline(*steps, detector) if steps else detector
 

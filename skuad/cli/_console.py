@@ -14,7 +14,10 @@ _IN_SHELL_TERMS = (
     (r"which recursive=True searches", "which --recursive searches"),
     (r"\bmissing_mask='(\w+)'", r"--missing-mask \1"),
     (r", or pass calibration=None for maps and scores without a threshold", ""),
-    (r"\bmax_patches\b", "--max-patches"),
+    (r"(?<!, )\bmax_patches\b(?!,)", "--max-patches"),  # not in a list of parameters
+    (r"give good='\.' if they are good", "move them into a folder 'good' in it"),
+    (r"\. Say which hold good images: good='\.\.\.'", ""),
+    (r"^\[Errno \d+\] ", ""),
 )
 
 # Errors of these types are about the user's data or machine; their text says it all.

@@ -118,19 +118,21 @@ def make_folder(path) -> str:
     return path
 
 
-def check_out_file(path):
+def check_out_file(path, *, example="m.joblib"):
     """Make sure, before the work, that a file can be written.
 
     Raises
     ------
     Failure
-        If it is a folder, or its folder cannot be written to.
+        If it is a folder or a device, or its folder cannot be written to.
     """
     if os.path.isdir(path):
         raise Failure(
             f"{path!r} is a folder: give a file with --out, such as "
-            f"{os.path.join(path, 'm.joblib')!r}"
+            f"{os.path.join(path, example)!r}"
         )
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Failure(f"{path!r} is a device: give a file with --out")
     make_folder(os.path.dirname(path) or ".")
 
 

@@ -70,6 +70,8 @@ def load_file(path):
     except (KeyboardInterrupt, MemoryError, PermissionError):
         raise
     except Exception as error:  # unpickling fails in any way whatever
+        if os.path.isfile(path) and os.path.getsize(path) == 0:
+            raise Failure(f"{path!r} is empty: `skuad fit` writes it anew") from error
         raise Failure(
             f"{path!r} is not a file that `skuad fit` or joblib.dump wrote, or needs "
             f"other packages ({type(error).__name__}: {one_line(error)})"

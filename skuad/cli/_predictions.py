@@ -112,9 +112,9 @@ class Summary:
 
     def report(self, console, *, n_before=0):
         """Say what was found."""
-        if self.threshold is None:
+        if self.n_done and self.threshold is None:
             console.say(f"{self.n_done} images scored; no threshold, so no decisions")
-        else:
+        elif self.n_done:
             console.say(
                 f"{self.n_flagged} of {self.n_done} images are anomalous "
                 f"(score above {self.threshold:.4g})"

@@ -22,7 +22,7 @@ def run(args, console) -> int:
     out = args.out or os.path.join(args.result, "report.html")
     if args.resamples < 0:
         raise Failure(f"--resamples is {args.resamples}: give 0 or more")
-    check_out_file(out)
+    check_out_file(out, example="report.html")
     reports, n_failed = [], 0
     for name, category in result["categories"].items():
         lines = [line for line in result["lines"] if line["category"] == name]

@@ -1,6 +1,7 @@
 """Reading one image file."""
 
 import os
+import stat
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -105,6 +106,8 @@ def _read_bytes(path: str) -> NDArray[np.uint8]:
 
     Fresh memory would cost more than the reading, as the system clears every page.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for it
+        raise OSError(f"Cannot read {path!r}: it is no ordinary file")
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         buffer = getattr(_buffers, "data", None)

@@ -1,5 +1,6 @@
 """Writing files so that an interrupted write leaves no half file behind."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ def atomic_path(path: StrPath) -> Iterator[str]:
     ------
     FileNotFoundError
         If the folder does not exist, or if nothing was written.
+    OSError
+        If `path` is a folder or a device, or cannot be written; it names `path`.
 
     Examples
     --------
@@ -63,16 +66,30 @@ def atomic_path(path: StrPath) -> Iterator[str]:
         raise FileNotFoundError(f"Cannot write {path!r}: there is no folder {folder!r}")
     if os.path.isdir(path):
         raise IsADirectoryError(f"Cannot write {path!r}: it is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):  # it would be replaced
+        raise OSError(f"Cannot write {path!r}: it is no ordinary file, but a device")
     stem, suffix = os.path.splitext(name)
     # Not tempfile: its files can be read by their owner only, and would stay so.
     temporary = os.path.join(folder, f".{stem[:64]}-{secrets.token_hex(8)}{suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.remove(temporary)
+        number = _error_number(error)
+        if number is not None:
+            raise OSError(number, os.strerror(number), path) from error
         raise
+
+
+def _error_number(error: BaseException) -> int | None:
+    """Return the number of a system's error that does not say which file it is about."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    if error.errno is None and "requested and" in str(error):  # NumPy, of a full disk
+        return errno.ENOSPC
+    return error.errno
 
 
 def write_image(path: StrPath, image: Array) -> None:

@@ -168,6 +168,13 @@ def test_tile_options_that_do_not_go_together(fails, good, tmp_path):
     )
 
 
+def test_a_mask_that_leaves_nothing_out(fails, good, tmp_path):
+    roi = tmp_path / "roi.png"
+    write_image(roi, np.full((64, 64), 9, np.uint8))
+    message = fails("fit", good, "--out", tmp_path / "m.joblib", "--roi", roi)
+    assert f"{str(roi)!r} leaves nothing out" in message
+
+
 def test_the_output_is_checked_before_the_work(fails, good, tmp_path, monkeypatch):
     def never(*args, **options):
         raise AssertionError("the images were read")
@@ -175,6 +182,7 @@ def test_the_output_is_checked_before_the_work(fails, good, tmp_path, monkeypatc
     monkeypatch.setattr("skuad.cli._fit.readable_images", never)
     message = fails("fit", good, "--out", tmp_path)
     assert "is a folder: give a file" in message
+    assert "is a device" in fails("fit", good, "--out", os.devnull)
     (tmp_path / "file").write_bytes(b"")
     message = fails("fit", good, "--out", tmp_path / "file" / "m.joblib")
     assert message.startswith("cannot write to the folder")
@@ -307,7 +315,8 @@ class TestDetectors:
             "from skuad.detectors import PatchKNN\n"
             "def make():\n"
             "    return make_pipeline(GrayWorld(), PatchKNN(false_alarm_rate=0.2))\n"
-            "number = 3\n"
+            "def number():\n"
+            "    return 3\n"
         )
         monkeypatch.chdir(tmp_path)
         code, out, _ = run(
@@ -326,6 +335,7 @@ class TestDetectors:
         assert "there is no module 'my_lines'" in message("--pipeline", "my_lines:make")
         assert "Did you mean 'make'?" in message("--pipeline", "my_line:mak")
         assert "takes MODULE:FUNCTION" in message("--pipeline", "my_line")
+        assert "returned a int" in message("--pipeline", "my_line:number")
         assert "do not go together" in message(
             "--pipeline", "my_line:make", "--tile-size", "9"
         )

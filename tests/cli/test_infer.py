@@ -313,7 +313,12 @@ class TestFiles:
         assert near.endswith("Did you mean 'm.joblib'?")
         assert "is a folder" in fails("infer", good, good, "--out", tmp_path)
 
-    @pytest.mark.parametrize("content", [b"", b"text, no pickle", b"\x80\x04K"])
+    def test_it_is_empty(self, fails, good, tmp_path):
+        (tmp_path / "m.joblib").write_bytes(b"")
+        message = fails("infer", tmp_path / "m.joblib", good, "--out", tmp_path)
+        assert "is empty: `skuad fit` writes it anew" in message
+
+    @pytest.mark.parametrize("content", [b"text, no pickle", b"\x80\x04K"])
     def test_something_else_is_in_it(self, fails, good, tmp_path, content):
         path = tmp_path / "m.joblib"
         path.write_bytes(content)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -295,8 +296,10 @@ def test_a_full_disk_leaves_nothing_half_written(
     )
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (2, "")
-    assert stderr.startswith("skuad: error: ")
-    assert stderr.count("\n") == 1
+    assert re.match(
+        rf"skuad: error: (No space left on device|File too large): '{tmp_path}/.*'\n$",
+        stderr,
+    )
     assert len(read_lines(tmp_path)) in n_lines  # raises on half a line
     for _, _, names in os.walk(tmp_path):
         assert set(names) <= {"predictions.jsonl"}

@@ -100,12 +100,22 @@ def test_errors_are_put_on_one_line(error, line):
     [
         ("it has folders, which recursive=True searches.", "--recursive searches"),
         ("missing_mask='zero' keeps such images", "--missing-mask zero keeps"),
+        ("no image directly: give good='.' if they are good", "into a folder 'good'"),
+        ("no good ones. Say which hold good images: good='...'", "no good ones"),
+        ("[Errno 28] No space left on device: 'a'", "No space left on device: 'a'"),
         ("cut off. Replace or remove it; select_readable(paths) x", "cut off"),
     ],
 )
 def test_messages_use_the_terms_of_the_command_line(text, expected):
     assert expected in one_line(text)
     assert "=" not in one_line(text)
+
+
+def test_a_parameter_keeps_its_name_in_a_list():
+    assert one_line("Known: coreset, max_patches, pool") == (
+        "Known: coreset, max_patches, pool"
+    )
+    assert one_line("Lower max_patches.") == "Lower --max-patches"
 
 
 def test_warnings_are_one_line_and_the_same_one_comes_once(capsys):

@@ -111,6 +111,10 @@ def test_an_image_that_is_damaged_since_is_told(run, made, tree, tmp_path):
     assert "1 images of 'part' have other scores than in predictions.jsonl" in err
     page = (out / "report.html").read_text(encoding="utf-8")
     assert sorted(data_of(page)["labels"]) == [-1, -1, -1, 1]
+    for path in (root / "part" / "test").rglob("*.png"):
+        path.write_bytes(b"")
+    code, _, err = run("report", out, *QUICK)
+    assert code == 2 and "no test image of 'part' can be read" in err
 
 
 def test_what_is_no_result(fails, result, tmp_path, monkeypatch):
@@ -118,7 +122,8 @@ def test_what_is_no_result(fails, result, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     assert "no results.json" in fails("report", tmp_path / "empty")
     assert "give 0 or more" in fails("report", result, "--resamples", "-1")
-    assert "is a folder" in fails("report", result, "--out", tmp_path)
+    message = fails("report", result, "--out", tmp_path)
+    assert "is a folder" in message and "report.html" in message
     text = (result / "results.json").read_text()
     for wrong in ("{", "[]", "{}"):
         (result / "results.json").write_text(wrong)

@@ -463,3 +463,10 @@ def test_red_and_blue_are_swapped_in_every_block(n_channels, monkeypatch):
     swapped = np.ascontiguousarray(image[..., [2, 1, 0, 3][:n_channels]])
     _read._swap_red_and_blue(swapped)
     np.testing.assert_array_equal(swapped, image)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="of POSIX systems")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OSError, match=r"pipe\.png.*is no ordinary file"):
+        read_image(tmp_path / "pipe.png")

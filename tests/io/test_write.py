@@ -106,6 +106,50 @@ def test_atomic_path_errors(tmp_path):
         pass  # nothing written
 
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="of POSIX systems")
+
+
+@POSIX
+def test_a_device_is_not_replaced(tmp_path):
+    # As root, which may write to /dev, renaming would put a file in its place.
+    with pytest.raises(OSError, match="is no ordinary file"):
+        dump_atomically([], os.devnull)
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OSError, match=r"pipe\.png.*is no ordinary file"):
+        write_image(tmp_path / "pipe.png", np.zeros((2, 2), np.uint8))
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe.png").st_mode)
+
+
+def save_array(path, image):
+    with atomic_path(path) as temporary:
+        np.save(temporary, image)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_image, "a.bmp"),
+        (save_array, "a.npy"),
+        (lambda path, image: dump_atomically(image, path), "a.joblib"),
+    ],
+)
+def test_a_full_disk_is_named_with_the_file(tmp_path, write, name):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    image = random_image(3).repeat(20, axis=0)
+    try:  # no file may grow further, as on a disk without room
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(OSError) as caught:
+            write(tmp_path / name, image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.strerror in ("File too large", "No space left on device")
+    assert caught.value.filename == str(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
 def test_atomic_path_writes_through_a_link(tmp_path):
     (tmp_path / "real").mkdir()
     target, link = tmp_path / "real" / "a.txt", tmp_path / "link.txt"
