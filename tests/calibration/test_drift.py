@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from scipy.stats import kstest
+from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from skuad.calibration import ConformalDetector, DriftMonitor
@@ -18,6 +19,7 @@ from skuad.calibration._martingale import (
 )
 from skuad.calibration._shift import population_stability_index
 from skuad.detectors import PatchKNN
+from skuad.io import read_image, write_image
 from skuad.utils._testing import make_images
 
 RNG = np.random.default_rng(0)
@@ -198,3 +200,25 @@ def test_bad_input():
     equal = DriftMonitor(random_state=0).fit_scores(np.zeros(50))
     assert not equal.update(np.zeros(500)).any()
     assert equal.update(np.full(200, -1.0)).any()
+
+
+def test_paths_give_what_arrays_give_and_are_read_once(tmp_path, monkeypatch):
+    data = make_images(12, size=(300, 280))  # larger than what is described
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for path, image in zip(paths, data, strict=True):
+        write_image(path, image)
+    read = []
+    monkeypatch.setattr(
+        "skuad.io._sequence.read_image",
+        lambda path: read.append(path) or read_image(path),
+    )
+    monitors = []
+    for X in (data, paths):
+        detector = clone(KNN).fit(X[:6])
+        read.clear()
+        monitor = DriftMonitor(detector, random_state=0).fit(X[6:9])
+        monitor.observe(X[9:])
+        monitors.append(monitor)
+    assert len(read) <= 6 + 1  # and one look at what kind of image it is
+    assert monitors[0].log_capital_ == monitors[1].log_capital_
+    assert monitors[0].shift() == monitors[1].shift()

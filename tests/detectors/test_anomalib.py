@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+import zipfile
 from pathlib import Path
 
 import joblib
@@ -529,6 +530,14 @@ def test_files_that_are_no_checkpoints(saved, tmp_path):
     ]:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ValueError, match=rf"{name} is {message}"):
+            fitted(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "photos.ckpt", "w") as file:
+        file.writestr("photo.png", b"pixels")
+    middle = content.index(b"data.pkl") + 100
+    damaged = content[:middle] + bytes(100) + content[middle + 100 :]
+    (tmp_path / "damaged.ckpt").write_bytes(damaged)
+    for name in ("photos.ckpt", "damaged.ckpt"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read as a checkpoint"):
             fitted(tmp_path / name)
     torch.save(torch.load(path)["state_dict"], tmp_path / "alone.ckpt")
     with pytest.raises(ValueError, match=r"alone\.ckpt is a state_dict alone"):

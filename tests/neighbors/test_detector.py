@@ -149,6 +149,23 @@ def test_available_memory_is_plausible():
     assert available is None or 2**20 < available < 2**50
 
 
+def test_memory_of_a_container_is_what_it_is_allowed(tmp_path, monkeypatch):
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("3000000\n")
+    (group / "memory.current").write_text("2500000\n")
+    (group / "memory.stat").write_text("anon 9\ninactive_file 100000\n")
+    monkeypatch.setattr(
+        "skuad.neighbors._memory.Path", lambda path: tmp_path / path.lstrip("/")
+    )
+    assert available_memory() is None  # there is no meminfo
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemAvailable:    9000 kB\n")
+    assert available_memory() == 600_000
+    (group / "memory.max").write_text("max\n")
+    assert available_memory() == 9_216_000
+
+
 def test_missing_faiss_is_named(X):
     detector = NearestNeighborDetector(algorithm="faiss")
     with (
@@ -174,6 +191,11 @@ def test_faiss_finds_most_neighbors():
     assert (approximate.kneighbors(new, 4000)[1] >= 0).all()
     with pytest.raises(ValueError, match='algorithm="exact"'):
         approximate.kneighbors(new, mask=np.ones(8000, dtype=bool))
+    with pytest.raises(ValueError, match="n_neighbors=8001 must be between 1 and"):
+        approximate.kneighbors(new, 8001)
+    small = [clone(detector).fit(X[:50]) for detector in (exact, approximate)]
+    for ours, theirs in zip(*(one.kneighbors(new) for one in small), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,25 @@ def test_other_weights_are_refused(weights, tmp_path):
         relocate_weights(estimator, tmp_path / "net.pth")
 
 
+def test_a_part_finds_its_own_weights_again(weights, tmp_path):
+    embedder = TimmEmbedder("test_vit", weights=weights).fit(IMAGES)
+    moved, other = shutil.move(weights, tmp_path / "moved.pth"), tmp_path / "other.pth"
+    other.write_bytes(b"something else")
+    with pytest.raises(WeightsChangedError, match="expected"):
+        embedder.relocate_weights(other)
+    assert embedder.relocate_weights(moved) is embedder
+    assert embedder.check_weights().weights_path_ == str(moved)
+
+
+def test_a_damaged_copy_of_the_weights_is_refused(weights):
+    embedder = TimmEmbedder("test_vit", weights=weights, store_weights=True).fit(IMAGES)
+    embedder.check_weights().weights_[1000] ^= 1
+    with pytest.raises(WeightsChangedError, match="the stored copy of the weights"):
+        embedder.check_weights()
+    embedder.set_params(store_weights=False).fit(IMAGES)
+    assert not hasattr(embedder, "weights_")
+
+
 def test_weights_are_read_from_memory_where_the_network_is_loaded(weights, tmp_path):
     """A copy that is made while a service runs shares the network."""
     estimator = _pipeline(weights)
