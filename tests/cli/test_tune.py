@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import joblib
 import pytest
@@ -84,6 +85,19 @@ def test_finished_folds_are_kept(run, tree, tmp_path, monkeypatch):
     os.utime(data.images[0])  # another file: its folds are no longer those
     run(*command)
     assert n_fits[0] == 9 + 8
+
+
+def test_a_folder_of_parts(run, fails, tree, tmp_path):
+    root, out = tmp_path / "root", tmp_path / "out"
+    shutil.copytree(tree / "part" / "test", root / "a")
+    shutil.copytree(tree / "part" / "train" / "good", root / "a" / "good" / "more")
+    shutil.copytree(root / "a", root / "b")
+    command = ("tune", "folder", root, *COMMON[2:], "--grid", "n_neighbors=1,3")
+    command += ("--metric", "image_roc_auc", "--out", out, "--category")
+    for wanted, models in ((["a"], ["a.joblib"]), (["all"], ["a.joblib", "b.joblib"])):
+        assert run(*command, *wanted)[0] == 0
+        assert sorted(os.listdir(out / "models")) == models
+    assert "--category is one sub-folder, or all" in fails(*command, "a", "b")
 
 
 class TestGrid:

@@ -30,6 +30,13 @@ def test_unknown_names(tmp_path):
         load_dataset("mvtec_ad", tmp_path)
 
 
+def test_data_sets_lie_on_the_own_disk():
+    with pytest.raises(
+        ValueError, match="'visa' needs a root: the folder where it lies"
+    ):
+        load_dataset("visa")
+
+
 def test_categories(tmp_path):
     assert len(list_categories("mvtec_ad")) == 15
     make_mvtec_ad(tmp_path, "zipper")

@@ -142,3 +142,12 @@ def test_smoothing_inside_does_not_leak_out():
     np.testing.assert_allclose(
         -fitted.score_samples(IMAGES), maps[:, ROI].mean(axis=1), rtol=1e-5
     )
+
+
+def test_line_scans_have_no_region():
+    lines = np.random.default_rng(0).random((20, 96)).astype(np.float32)
+    detector = RegionOfInterest(PatchKNN(coreset="random", false_alarm_rate=0.2), ROI)
+    with pytest.raises(ValueError, match="set roi=None"):
+        detector.fit(lines)
+    fitted = detector.set_params(roi=None).fit(lines)
+    assert fitted.transform(lines).shape == (20, 96)
