@@ -119,7 +119,8 @@ def _run(estimator, categories, outputs, args, console):
         if not rows:
             raise Failure(f"none of the {len(failed)} categories is done") from error
     except KeyboardInterrupt as stop:
-        stop.args = ("finished categories are kept: the same command goes on",)
+        if not args.no_resume:
+            stop.args = ("finished categories are kept: the same command goes on",)
         raise
     return rows, failed
 
