@@ -44,12 +44,20 @@ def category_section(number, report) -> str:
 
 
 def _score_range(report):
-    values = report.scores
+    """Choose the ends of the slider and of the axis of scores.
+
+    Good images and the threshold take a quarter of it or more: defects that nobody would
+    miss, of twenty times the threshold, shall not leave the rest a few pixels.
+    """
+    values, modest = report.scores, report.scores[report.labels == 1]
     if report.threshold is not None:
-        values = np.append(values, report.threshold)
+        values, modest = (np.append(v, report.threshold) for v in (values, modest))
     low, high = float(values.min()), float(values.max())
     margin = 0.02 * (high - low) or max(abs(low), 1.0) * 0.02
-    return low - margin, high + margin
+    low, high = low - margin, high + margin
+    if len(modest) and modest.max() > low:
+        high = min(high, low + 4 * (float(modest.max()) - low))
+    return low, high
 
 
 def _controls(number, report, low, high, start):

@@ -67,7 +67,7 @@ def histogram_svg(scores, labels, low, high) -> str:
     labels : ndarray of shape (n_images,)
         +1 for good images, -1 for anomalous ones.
     low, high : float
-        Ends of the axis.
+        Ends of the axis; what lies beyond the upper one is counted in the last bar.
 
     Returns
     -------
@@ -75,7 +75,8 @@ def histogram_svg(scores, labels, low, high) -> str:
         With a line of class "cut", which the page's script moves to the threshold.
     """
     edges = np.linspace(low, high, _N_BINS + 1)
-    counts = {k: np.histogram(scores[labels == k], edges)[0] for k in (1, -1)}
+    beyond, shown = scores.max() > high, np.minimum(scores, high)
+    counts = {k: np.histogram(shown[labels == k], edges)[0] for k in (1, -1)}
     middle, half = (_TOP + _BOTTOM) / 2, (_BOTTOM - _TOP) / 2 - 14
     parts = [_axes("Anomaly score of the image", "Images", middle=middle)]
     for kind, name, sign in [(1, "good", -1), (-1, "anomalous", 1)]:
@@ -85,7 +86,8 @@ def histogram_svg(scores, labels, low, high) -> str:
                 x, width = _place(left, low, high), _place(right, low, high)
                 height = half * count / most
                 top = middle - height if sign < 0 else middle
-                about = f"{count} {name}, score {left:.4g} to {right:.4g}"
+                end = scores.max() if beyond and right == high else right
+                about = f"{count} {name}, score {left:.4g} to {end:.4g}"
                 parts.append(
                     f'<rect class="{name}" x="{x:.1f}" y="{top:.1f}" '
                     f'width="{max(width - x - 1, 1):.1f}" height="{height:.1f}">'
@@ -96,7 +98,8 @@ def histogram_svg(scores, labels, low, high) -> str:
         parts.append(_text(f"legend {name}", _RIGHT, edge, name, "end"))
     parts.append(_y_tick(middle, "0"))
     for value in np.linspace(low, high, 5):
-        parts.append(_x_tick(_place(value, low, high), f"{value:.3g}"))
+        more, at = ("+", "end") if beyond and value == high else ("", "middle")
+        parts.append(_x_tick(_place(value, low, high), f"{value:.3g}{more}", at))
     parts.append(_line("cut", _LEFT, _TOP - 8, _LEFT, _BOTTOM))
     parts.append(_text("cut-label", _LEFT, _TOP - 13, "threshold", "middle"))
     label = "Histogram of the scores of good and of anomalous images"
@@ -126,9 +129,9 @@ def _axes(x_label, y_label, middle=_BOTTOM):
     )
 
 
-def _x_tick(x, text):
+def _x_tick(x, text, anchor="middle"):
     tick = _line("axis", x, _BOTTOM, x, _BOTTOM + 4)
-    return tick + _text("tick", x, _BOTTOM + 17, text, "middle")
+    return tick + _text("tick", x, _BOTTOM + 17, text, anchor)
 
 
 def _y_tick(y, text):

@@ -93,17 +93,28 @@ def expected(report, threshold):
     }
 
 
+def slider_range(browser):
+    return browser.run(
+        """(() => { const s = document.querySelector("input[type=range]");
+                    return [Number(s.min), Number(s.max)]; })()"""
+    )
+
+
 def test_the_slider_changes_the_counts(chromium, page, report):
     chromium.open(page)
     assert counts(chromium) == expected(report, report.threshold)
     ordered = np.sort(report.scores)
     seen = set()
+    _, high = slider_range(chromium)
     for threshold in (ordered[:-1] + ordered[1:]) / 2:
+        if threshold > high:
+            break
         move_slider(chromium, float(threshold))
         assert counts(chromium) == expected(report, threshold)
         seen.add(counts(chromium)["found"])
     assert len(seen) > 3
-    middle = float(np.median(report.scores[report.labels == -1])) + 1e-6
+    middle = float(np.quantile(report.scores[report.labels == -1], 0.25)) + 1e-6
+    assert middle < high
     move_slider(chromium, middle)
     badges = chromium.run(
         """[...document.querySelector("section").querySelectorAll("figure.picture")]
@@ -135,7 +146,9 @@ def test_a_real_key_and_a_typed_number_move_the_threshold(chromium, page, report
     chromium.open(page)
     chromium.run('document.querySelector("input[type=range]").focus()')
     chromium.press("End")
-    assert counts(chromium)["found"] == counts(chromium)["alarms"] == "0"
+    _, high = slider_range(chromium)
+    assert counts(chromium) == expected(report, high)
+    assert counts(chromium)["alarms"] == "0"
     threshold = float(np.median(report.scores))
     chromium.run(
         f"""(() => {{
@@ -152,7 +165,7 @@ def test_a_real_key_and_a_typed_number_move_the_threshold(chromium, page, report
 def test_the_marks_in_the_charts_follow_the_slider(chromium, page, report):
     chromium.open(page)
     good, bad = (report.scores[report.labels == kind] for kind in (1, -1))
-    threshold = float(np.median(bad)) + 1e-6
+    threshold = float(np.quantile(bad, 0.25)) + 1e-6
     move_slider(chromium, threshold)
     x, y = chromium.run(
         """(() => {
@@ -168,10 +181,7 @@ def test_the_marks_in_the_charts_follow_the_slider(chromium, page, report):
     shift = chromium.run(
         """document.querySelector("svg .cut").getAttribute("transform")"""
     )
-    low, high = chromium.run(
-        """(() => { const s = document.querySelector("input[type=range]");
-                    return [Number(s.min), Number(s.max)]; })()"""
-    )
+    low, high = slider_range(chromium)
     width = 368 - 52
     assert float(re.search(r"[\d.]+", shift)[0]) == pytest.approx(
         width * (threshold - low) / (high - low), abs=0.1
@@ -371,3 +381,18 @@ def test_a_report_without_pictures_masks_or_curves(report, tmp_path):
 def test_no_report_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="reports is empty"):
         write_report(tmp_path / "r.html", [])
+
+
+def test_a_defect_nobody_would_miss_leaves_room_for_the_others(report, tmp_path):
+    scores = report.scores.copy()
+    good = scores[report.labels == 1]
+    scores[np.argmax(scores)] = 100 * good.max()
+    write_report(tmp_path / "r.html", replace(report, scores=scores))
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    low, high = map(float, re.search(r'min="(\S+)" max="(\S+)"', text).groups())
+    modest = max(good.max(), report.threshold)
+    assert low + 4 * (modest - low) == pytest.approx(high)
+    bars = re.findall(r"<title>(\d+) (?:good|anomalous), score \S+ to ([\d.]+)<", text)
+    assert sum(int(count) for count, _ in bars) == len(scores)
+    assert bars[-1][1] == f"{scores.max():.4g}"
+    assert re.search(rf">{re.escape(f'{high:.3g}')}\+</text>", text)
