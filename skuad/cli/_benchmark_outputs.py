@@ -10,7 +10,7 @@ from skuad.cli._console import one_line
 from skuad.cli._files import output_names, write_json_lines
 from skuad.cli._model import final_step, save_estimator
 from skuad.cli._pictures import Pictures
-from skuad.cli._stream import Detection
+from skuad.cli._stream import Detection, without_path
 from skuad.inference import threshold_of
 from skuad.inspection import montage
 from skuad.io import atomic_path, read_image, read_mask, write_image
@@ -58,7 +58,7 @@ class Outputs:
         # The files of this category are overwritten: no other result has them now.
         Store(os.path.join(self.out, FOLDER)).forget(category.name)
         for path, fault in category.unreadable.items():
-            self.console.tell(f"error: {path}: {one_line(fault)}")
+            self.console.tell(f"error: {path}: {without_path(one_line(fault), path)}")
         if not self.console.quiet and not sys.stderr.isatty():
             name = type(final_step(estimator)).__name__
             n_images = len(category.train)
@@ -89,7 +89,8 @@ class Outputs:
     def end(self, category, estimator):
         """Write the model, and the lines of all images at once."""
         for path, fault in category.unreadable.items():
-            failed = Detection(0, path, None, None, 0.0, one_line(fault))
+            fault = without_path(one_line(fault), path)
+            failed = Detection(0, path, None, None, 0.0, fault)
             record = failed.record(threshold_of(estimator))
             self._records.append({"category": category.name, **record})
         for path in (self._model(category.name), self._lines(category.name)):

@@ -106,12 +106,12 @@ def detect_each(estimator, paths, console) -> Iterator[Detection]:
             if console.verbose:
                 traceback.print_exc()
             seconds = time.perf_counter() - begun
-            fault = _without_path(error_line(error), paths[index])
+            fault = without_path(error_line(error), paths[index])
             yield Detection(index, paths[index], None, None, seconds, fault)
             index, size = index + 1, _CHUNK
 
 
-def _without_path(fault, path):
+def without_path(fault, path):
     """Leave out of a message the image it is about, which stands beside it."""
     name = re.escape(path)
     return re.sub(rf"^(image \d+ \({name}\)(: |, )|Cannot read '{name}': )+", "", fault)

@@ -77,7 +77,7 @@ def read_image(path: StrPath) -> Array:
     >>> image.shape, image.dtype
     ((4, 6, 3), dtype('uint16'))
     """
-    path = os.fsdecode(path)
+    path = str(os.fsdecode(path))  # messages show no np.str_('...')
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"{path!r} is a folder, not an image file. find_images({path!r}) lists "

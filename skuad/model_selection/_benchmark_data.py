@@ -248,7 +248,7 @@ def leave_out_unreadable(category: Category) -> Category:
         try:
             image = category.test[index]  # a lazy sequence reads it now
             if isinstance(image, str | os.PathLike):
-                name = os.fsdecode(image)
+                name = str(os.fsdecode(image))
                 read_image(name)
         except (OSError, ValueError) as fault:
             unreadable[name] = str(fault)

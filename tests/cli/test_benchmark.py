@@ -150,7 +150,7 @@ def test_a_test_image_that_cannot_be_read(run, tree, tmp_path):
         *("--out", tmp_path / "out", *RATE),
     )
     assert code == 1
-    assert "is empty" in err
+    assert f"error: {folder / name}: the file is empty (0 bytes)\n" in err
     results = read_results(tmp_path / "out")["categories"]["part"]
     assert (results["n_good"], results["n_failed"]) == (1, 1)
 

@@ -470,3 +470,10 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(OSError, match=r"pipe\.png.*is no ordinary file"):
         read_image(tmp_path / "pipe.png")
+
+
+def test_messages_show_paths_of_an_array_as_they_are(tmp_path):
+    path = tmp_path / "empty.png"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="^Cannot read '"):
+        read_image(np.array([str(path)])[0])
