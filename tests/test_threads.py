@@ -210,8 +210,6 @@ def test_processes_of_joblib():
     detector = _fitted("network")
     with limit_threads(1):
         alone = detector.score_samples(NEW)
-    # Equal tasks: a worker whose memory grows from task to task is replaced, and the
-    # loky of joblib 1.6 was seen to hang over it on a busy machine.
     together = Parallel(n_jobs=2)(delayed(_score)(detector, NEW, 1) for _ in range(4))
     np.testing.assert_array_equal(together, [alone] * 4)
 
