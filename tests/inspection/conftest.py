@@ -30,6 +30,9 @@ class Chromium:
         # The protocol is on the file descriptors 3 and 4.
         arguments = (
             'exec "$0" --headless --no-sandbox --disable-gpu --no-first-run '
+            # It asks nobody for anything that the page does not.
+            "--disable-background-networking --disable-component-update "
+            "--disable-sync --disable-quic "
             '--remote-debugging-pipe --user-data-dir="$1" about:blank '
             f"3<&{to_browser} 4>&{from_browser}"
         )
@@ -143,11 +146,14 @@ class Chromium:
 
 
 @pytest.fixture(scope="session")
-def chromium(tmp_path_factory):
+def chromium(request, tmp_path_factory):
     """Return a headless Chromium; without one on the PATH its tests are skipped."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
-        pytest.skip(f"none of {', '.join(_NAMES)} is on the PATH")
+        reason = f"none of {', '.join(_NAMES)} is on the PATH"
+        if request.config.getoption("nothing_left_out"):
+            pytest.fail(f"--nothing-left-out, and {reason}")
+        pytest.skip(reason)
     browser = Chromium(program, str(tmp_path_factory.mktemp("chromium")))
     yield browser
     browser.close()
