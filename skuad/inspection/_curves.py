@@ -1,10 +1,31 @@
 """What the displays of curves have in common."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
 from skuad.metrics._spool import spool_maps
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import Array, ImagesLike, MasksLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
 
 
-def draw_curve(display, ax, curve, label, kwargs):
+class _Display(Protocol):
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+
+
+def draw_curve(
+    display: _Display,
+    ax: "Axes | None",
+    curve: tuple[Array, Array],
+    label: str | None,
+    kwargs: dict[str, Any],
+) -> "Line2D":
     """Draw a curve, on a new figure if need be, and return its line."""
     if ax is None:
         pyplot = import_optional(
@@ -18,7 +39,7 @@ def draw_curve(display, ax, curve, label, kwargs):
     return line
 
 
-def curve_label(name, metric, value):
+def curve_label(name: str | None, metric: str, value: float | None) -> str | None:
     """Return what the legend says of a curve, or None."""
     if value is None:
         return name
@@ -26,7 +47,7 @@ def curve_label(name, metric, value):
     return f"{name} ({area})" if name else area
 
 
-def add_legend(ax):
+def add_legend(ax: "Axes") -> None:
     """Add a legend if something in it has a name."""
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="lower right")
@@ -35,8 +56,18 @@ def add_legend(ax):
 class FromEstimatorMixin:
     """Gives `from_estimator` to a display that has `from_predictions`."""
 
+    from_predictions: ClassVar[Callable[..., Any]]
+
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ImagesLike,
+        y: MasksLike,
+        *,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> "Self":
         """Compute the maps of images, and plot their curve.
 
         Parameters

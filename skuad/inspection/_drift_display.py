@@ -1,8 +1,21 @@
 """The capital of a drift monitor over time."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from skuad.inspection._curves import draw_curve
+from skuad.utils._typing import Array, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
+
+    from skuad.calibration import DriftMonitor
 
 
 class DriftDisplay:
@@ -50,7 +63,20 @@ class DriftDisplay:
     [513]
     """
 
-    def __init__(self, *, images, log_capital, threshold, alarms=(), epoch=None):
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+    line_: "Line2D"
+    alarms_: "PathCollection"
+
+    def __init__(
+        self,
+        *,
+        images: IntArray,
+        log_capital: Array,
+        threshold: float,
+        alarms: Sequence[int] = (),
+        epoch: int | None = None,
+    ) -> None:
         self.images = images
         self.log_capital = log_capital
         self.threshold = threshold
@@ -58,7 +84,9 @@ class DriftDisplay:
         self.epoch = epoch
 
     @classmethod
-    def from_estimator(cls, monitor, *, ax=None, **kwargs):
+    def from_estimator(
+        cls, monitor: "DriftMonitor", *, ax: "Axes | None" = None, **kwargs: Any
+    ) -> "Self":
         """Plot what a monitor has seen.
 
         Parameters
@@ -87,7 +115,7 @@ class DriftDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> "Self":
         """Draw the capital on a logarithmic scale, the threshold and the alarms.
 
         Parameters

@@ -1,14 +1,24 @@
 """Images with their anomaly maps, drawn in scikit-learn's manner."""
 
+from collections.abc import Sequence
 from math import ceil
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import detect, final_step, threshold_of
 from skuad.inspection._overlay import displayable, overlay
 from skuad.io._images import as_images
-from skuad.metrics._targets import UNKNOWN, image_labels, masks_from
+from skuad.metrics._targets import image_labels, masks_from
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import Array, ImagesLike, MapsLike, TargetsLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure, SubFigure
+    from typing_extensions import Self
 
 _FOUND, _TRUTH, _RIM = "white", "#00e5ff", "#101018"
 
@@ -59,9 +69,20 @@ class AnomalyMapDisplay:
     (4, 2)
     """
 
+    axes_: Array
+    figure_: "Figure | SubFigure"
+    colorbar_: "Colorbar"
+
     def __init__(
-        self, *, images, maps, masks=None, labels=None, scores=None, threshold=None
-    ):
+        self,
+        *,
+        images: Sequence[Array],
+        maps: Sequence[Array],
+        masks: Sequence[Array | None] | None = None,
+        labels: Sequence[int] | Array | None = None,
+        scores: Sequence[float] | Array | None = None,
+        threshold: float | None = None,
+    ) -> None:
         self.images = images
         self.maps = maps
         self.masks = masks
@@ -70,7 +91,15 @@ class AnomalyMapDisplay:
         self.threshold = threshold
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, threshold="auto", **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ImagesLike,
+        y: TargetsLike = None,
+        *,
+        threshold: Literal["auto"] | float | None = "auto",
+        **kwargs: Any,
+    ) -> "Self":
         """Compute the maps of images, and plot them.
 
         Parameters
@@ -115,8 +144,15 @@ class AnomalyMapDisplay:
 
     @classmethod
     def from_predictions(
-        cls, X, maps, y_true=None, *, scores=None, threshold=None, **kwargs
-    ):
+        cls,
+        X: ImagesLike,
+        maps: MapsLike,
+        y_true: TargetsLike = None,
+        *,
+        scores: Sequence[float] | Array | None = None,
+        threshold: float | None = None,
+        **kwargs: Any,
+    ) -> "Self":
         """Plot anomaly maps that are there already.
 
         Parameters
@@ -161,7 +197,15 @@ class AnomalyMapDisplay:
         )
         return display.plot(**kwargs)
 
-    def plot(self, *, n_columns=5, vmin=None, vmax=None, size=2.2, axes=None):
+    def plot(
+        self,
+        *,
+        n_columns: int = 5,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        size: float = 2.2,
+        axes: ArrayLike | None = None,
+    ) -> "Self":
         """Draw the images and their maps.
 
         Parameters
@@ -208,15 +252,16 @@ class AnomalyMapDisplay:
         self.colorbar_ = _color_bar(self.axes_, vmin, vmax, self.threshold)
         return self
 
-    def _draw(self, number, vmin, vmax):
+    def _draw(self, number: int, vmin: float, vmax: float) -> None:
         image, anomaly_map = self.images[number], self.maps[number]
         plain, heat = self.axes_[number]
         # Line scans are one pixel high.
         aspect = "auto" if anomaly_map.shape[0] == 1 else "equal"
         plain.imshow(displayable(image), aspect=aspect)
         heat.imshow(overlay(image, anomaly_map, vmin=vmin, vmax=vmax), aspect=aspect)
-        if self.masks is not None and self.masks[number] is not None:
-            _outline(plain, self.masks[number], _TRUTH)
+        mask = None if self.masks is None else self.masks[number]
+        if mask is not None:
+            _outline(plain, mask, _TRUTH)
         if self.threshold is not None:
             _outline(heat, anomaly_map > np.float64(self.threshold), _FOUND)
         if self.labels is not None:
@@ -228,7 +273,9 @@ class AnomalyMapDisplay:
             ax.title.set_fontsize("small")
 
 
-def _truth(y_true):
+def _truth(
+    y_true: TargetsLike,
+) -> tuple[list[Array | None] | None, NDArray[np.int64] | None]:
     """Return masks (or None) and labels (or None) of y in any form."""
     if y_true is None:
         return None, None
@@ -237,11 +284,11 @@ def _truth(y_true):
         masks = masks_from(y_true)
     except ValueError:  # y holds labels
         return None, labels
-    masks = [masks[number] for number in range(len(masks))]
-    return [None if mask is UNKNOWN else mask for mask in masks], labels
+    entries = [masks[number] for number in range(len(masks))]
+    return [mask if isinstance(mask, np.ndarray) else None for mask in entries], labels
 
 
-def _own_threshold(estimator):
+def _own_threshold(estimator: Any) -> float | None:
     """Return the threshold of a detector whose scores are the highest pixels."""
     final = final_step(estimator)
     threshold = getattr(final, "threshold", None)
@@ -250,7 +297,12 @@ def _own_threshold(estimator):
     return threshold_of(final) if getattr(final, "pool", "max") == "max" else None
 
 
-def _heat_range(maps, threshold, vmin, vmax):
+def _heat_range(
+    maps: Sequence[Array],
+    threshold: float | None,
+    vmin: float | None,
+    vmax: float | None,
+) -> tuple[float, float]:
     """Return the values of no and of full heat."""
     if vmin is None:
         vmin = float(np.median([np.median(anomaly_map) for anomaly_map in maps]))
@@ -263,7 +315,7 @@ def _heat_range(maps, threshold, vmin, vmax):
     return vmin, vmax
 
 
-def _make_axes(images, n_columns, size):
+def _make_axes(images: Sequence[Array], n_columns: int, size: float) -> Array:
     """Return axes (n_images, 2) in rows of images over their maps."""
     from matplotlib import pyplot
 
@@ -284,7 +336,7 @@ def _make_axes(images, n_columns, size):
     return pairs[: len(images)]
 
 
-def _outline(ax, mask, color):
+def _outline(ax: "Axes", mask: Array, color: str) -> None:
     """Draw the border of a mask; there is none if all or no pixels are in it."""
     from matplotlib.patheffects import withStroke
 
@@ -295,7 +347,9 @@ def _outline(ax, mask, color):
     lines.set_path_effects([withStroke(linewidth=2.4, foreground=_RIM)])
 
 
-def _color_bar(axes, vmin, vmax, threshold):
+def _color_bar(
+    axes: Array, vmin: float, vmax: float, threshold: float | None
+) -> "Colorbar":
     """Draw the scale beside all axes, with the threshold marked."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize

@@ -1,7 +1,16 @@
 """Pictures of anomaly maps: heat over the image, outlines, side by side."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skuad.utils._typing import Array, FloatArray
+
+#: A picture of shape (H, W, 3).
+_Rgb: TypeAlias = NDArray[np.uint8]
 
 # Outlines have to stand out from any image and from the heat: white for what was found,
 # cyan (which the heat colours never take) for the truth, both on a dark rim.
@@ -16,7 +25,7 @@ _LINE = cv2.LINE_AA
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def displayable(image) -> np.ndarray:
+def displayable(image: ArrayLike) -> NDArray[np.uint8]:
     """Turn an image of any kind into 8-bit RGB for the eye.
 
     Parameters
@@ -36,22 +45,22 @@ def displayable(image) -> np.ndarray:
     ValueError
         If the image has another number of dimensions or no pixels.
     """
-    image = np.asarray(image)
-    if image.ndim not in (2, 3) or image.size == 0:
+    values = np.asarray(image)
+    if values.ndim not in (2, 3) or values.size == 0:
         raise ValueError(
-            f"an image has the shape (H, W) or (H, W, C), but this one {image.shape}"
+            f"an image has the shape (H, W) or (H, W, C), but this one {values.shape}"
         )
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.shape[2] in (3, 4):
-        image = image[:, :, :3]
-    elif image.shape[2] > 1:
-        image = image.mean(axis=2, keepdims=True)
-    pixels = _to_uint8(image)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.shape[2] in (3, 4):
+        values = values[:, :, :3]
+    elif values.shape[2] > 1:
+        values = values.mean(axis=2, keepdims=True)
+    pixels = _to_uint8(values)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
 
 
-def _to_uint8(image):
+def _to_uint8(image: Array) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return image
     if image.dtype == bool:
@@ -69,8 +78,14 @@ def _to_uint8(image):
 
 
 def overlay(
-    image, anomaly_map, *, mask=None, threshold=None, vmin=0.0, vmax=None
-) -> np.ndarray:
+    image: ArrayLike,
+    anomaly_map: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    threshold: float | None = None,
+    vmin: float = 0.0,
+    vmax: float | None = None,
+) -> NDArray[np.uint8]:
     """Lay an anomaly map over its image as heat.
 
     Low values leave the image as it is; with rising values it turns violet, red, orange
@@ -130,8 +145,15 @@ def overlay(
 
 
 def panel(
-    image, anomaly_map, *, mask=None, threshold=None, vmin=0.0, vmax=None, caption=None
-) -> np.ndarray:
+    image: ArrayLike,
+    anomaly_map: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    threshold: float | None = None,
+    vmin: float = 0.0,
+    vmax: float | None = None,
+    caption: str | None = None,
+) -> NDArray[np.uint8]:
     """Show an image, its `overlay` and the colour scale side by side.
 
     The true defects are outlined in the image, what was found in the overlay, where
@@ -174,9 +196,9 @@ def panel(
         anomaly_map = _resize(anomaly_map, size, cv2.INTER_LINEAR)
     heat = overlay(plain, anomaly_map, threshold=threshold, vmin=vmin, vmax=vmax)
     if mask is not None:
-        mask = (_of_shape(mask, shape, "mask") != 0).astype(np.uint8)
-        mask = _resize(mask, size, cv2.INTER_NEAREST)
-        _outline(plain, mask != 0, _TRUTH, clearance=True)
+        truth = (_of_shape(mask, shape, "mask") != 0).astype(np.uint8)
+        truth = _resize(truth, size, cv2.INTER_NEAREST)
+        _outline(plain, truth != 0, _TRUTH, clearance=True)
     unit = max(1.0, max(size) / 320)  # lettering and gaps grow with the picture
     margin = round(8 * unit)
     parts = [plain, heat, _color_bar(size[0], unit, threshold, vmin, vmax)]
@@ -193,7 +215,7 @@ def panel(
     return picture
 
 
-def montage(pictures, n_columns: int) -> np.ndarray:
+def montage(pictures: Sequence[NDArray[np.uint8]], n_columns: int) -> NDArray[np.uint8]:
     """Put pictures on one sheet, row by row.
 
     Parameters
@@ -229,7 +251,7 @@ _LEAST_SIDE = 256
 _WARM = 0.1
 
 
-def _heat_colors():
+def _heat_colors() -> NDArray[np.float32]:
     """Table of 256 RGB colours, ever lighter, from dark violet to light yellow."""
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     plasma = cv2.applyColorMap(ramp, cv2.COLORMAP_PLASMA)[:, 0, ::-1]
@@ -240,7 +262,9 @@ def _heat_colors():
 _HEAT = _heat_colors()
 
 
-def _full_heat(anomaly_map, threshold, vmin, vmax):
+def _full_heat(
+    anomaly_map: Array, threshold: float | None, vmin: float, vmax: float | None
+) -> float:
     if vmax is not None:
         return float(vmax)
     if threshold is not None:
@@ -248,7 +272,7 @@ def _full_heat(anomaly_map, threshold, vmin, vmax):
     return float(anomaly_map.max())
 
 
-def _heat(anomaly_map, vmin, vmax):
+def _heat(anomaly_map: Array, vmin: float, vmax: float) -> NDArray[np.float32]:
     """Map [vmin, vmax] to [0, 1]; a map without any range has no heat."""
     if not vmax > vmin:
         return np.zeros(anomaly_map.shape, np.float32)
@@ -256,7 +280,7 @@ def _heat(anomaly_map, vmin, vmax):
     return np.clip(np.nan_to_num(unit), 0, 1)
 
 
-def _with_heat(colors, heat):
+def _with_heat(colors: _Rgb, heat: NDArray[np.float32]) -> _Rgb:
     """Lay heat (n,) over pixels of an image (n, 3)."""
     # The image turns gray as it warms up, so that heat is the only colour there.
     gray = cv2.cvtColor(colors[None], cv2.COLOR_RGB2GRAY)[0, :, None].astype(np.float32)
@@ -268,12 +292,12 @@ def _with_heat(colors, heat):
     return np.round(base + weight * (hot - base)).astype(np.uint8)
 
 
-def _smooth_step(values, low, high):
+def _smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
     unit = np.clip((values - low) / (high - low), 0, 1)
     return unit * unit * (3 - 2 * unit)
 
 
-def _of_shape(values, shape, what):
+def _of_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> Array:
     values = np.asarray(values)
     if values.shape != shape:
         raise ValueError(
@@ -283,11 +307,13 @@ def _of_shape(values, shape, what):
     return values
 
 
-def _resize(values, size, interpolation):
+def _resize(values: Array, size: tuple[int, ...], interpolation: int) -> Array:
     return cv2.resize(values, size[::-1], interpolation=interpolation)
 
 
-def _outline(picture, mask, color, clearance=False):
+def _outline(
+    picture: _Rgb, mask: Array, color: tuple[int, int, int], clearance: bool = False
+) -> None:
     """Draw the border of a mask, on request so far outside that no defect is hidden."""
     mask = mask.astype(np.uint8)
     width = max(1, round(max(picture.shape[:2]) / 400))
@@ -300,19 +326,25 @@ def _outline(picture, mask, color, clearance=False):
     cv2.drawContours(picture, contours, -1, color, width)
 
 
-def _paper(height, width):
+def _paper(height: int, width: int) -> _Rgb:
     sheet = np.empty((height, width, 3), np.uint8)
     sheet[0] = _PAPER
     sheet[1:] = sheet[0]  # copies rows, which is quicker than pixel by pixel
     return sheet
 
 
-def _text(canvas, text, place, unit, color=_INK):
+def _text(
+    canvas: _Rgb,
+    text: str,
+    place: tuple[int, int],
+    unit: float,
+    color: tuple[int, int, int] = _INK,
+) -> None:
     thickness = max(1, round(unit))
     cv2.putText(canvas, text, place, _FONT, 0.4 * unit, color, thickness, _LINE)
 
 
-def _caption(text, width, unit):
+def _caption(text: str, width: int, unit: float) -> _Rgb:
     strip = _paper(round(24 * unit), width)
     (needed, _), _ = cv2.getTextSize(text, _FONT, 0.4 * unit, max(1, round(unit)))
     fitting = unit * min(1.0, (width - 2) / max(needed, 1))
@@ -320,7 +352,9 @@ def _caption(text, width, unit):
     return strip
 
 
-def _color_bar(height, unit, threshold, vmin, vmax):
+def _color_bar(
+    height: int, unit: float, threshold: float | None, vmin: float, vmax: float
+) -> _Rgb:
     """Draw the scale as it looks on middle gray, with the threshold marked."""
     bar_width, width = round(14 * unit), round(66 * unit)
     canvas = _paper(height, width)

@@ -1,5 +1,7 @@
 """Per-region overlap curve of anomaly maps, drawn in scikit-learn's manner."""
 
+from typing import TYPE_CHECKING, Any
+
 from skuad.inspection._curves import (
     FromEstimatorMixin,
     add_legend,
@@ -7,6 +9,13 @@ from skuad.inspection._curves import (
     draw_curve,
 )
 from skuad.metrics import aupro_score, pro_curve
+from skuad.utils._typing import Array, MapsLike, MasksLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
 
 
 class ProCurveDisplay(FromEstimatorMixin):
@@ -50,7 +59,19 @@ class ProCurveDisplay(FromEstimatorMixin):
     0.417
     """
 
-    def __init__(self, *, fpr, pro, aupro=None, max_fpr=0.3, name=None):
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+    line_: "Line2D"
+
+    def __init__(
+        self,
+        *,
+        fpr: Array,
+        pro: Array,
+        aupro: float | None = None,
+        max_fpr: float = 0.3,
+        name: str | None = None,
+    ) -> None:
         self.fpr = fpr
         self.pro = pro
         self.aupro = aupro
@@ -60,16 +81,16 @@ class ProCurveDisplay(FromEstimatorMixin):
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        maps,
+        y_true: MasksLike,
+        maps: MapsLike,
         *,
-        max_fpr=0.3,
-        ignore=None,
-        max_points=1000,
-        name=None,
-        ax=None,
-        **kwargs,
-    ):
+        max_fpr: float = 0.3,
+        ignore: MasksLike | None = None,
+        max_points: int | None = 1000,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> "Self":
         """Plot the curve of anomaly maps.
 
         Parameters
@@ -99,7 +120,9 @@ class ProCurveDisplay(FromEstimatorMixin):
         display = cls(fpr=fpr, pro=pro, aupro=aupro, max_fpr=max_fpr, name=name)
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(
+        self, ax: "Axes | None" = None, *, name: str | None = None, **kwargs: Any
+    ) -> "Self":
         """Draw the curve up to `max_fpr`.
 
         Parameters

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from importlib.resources import files
@@ -23,9 +24,16 @@ from skuad.inspection._report_section import (
 )
 from skuad.inspection._report_tables import summary_table
 from skuad.io import atomic_path
+from skuad.utils._typing import StrPath
 
 
-def write_report(path, reports, *, title="Anomaly detection report", max_megabytes=20):
+def write_report(
+    path: StrPath,
+    reports: CategoryReport | Sequence[CategoryReport],
+    *,
+    title: str = "Anomaly detection report",
+    max_megabytes: float = 20,
+) -> None:
     """Write results as one HTML file that needs nothing else.
 
     It holds a table with confidence intervals; for every category a slider for the
@@ -83,7 +91,9 @@ def write_report(path, reports, *, title="Anomaly detection report", max_megabyt
         file.write(html)
 
 
-def _fit_pictures(reports, n_bytes):
+def _fit_pictures(
+    reports: list[CategoryReport], n_bytes: float
+) -> list[CategoryReport]:
     """Shrink the pictures of reports until they fit."""
     for _ in range(4):
         total = sum(
@@ -109,7 +119,7 @@ def _fit_pictures(reports, n_bytes):
     )
 
 
-def _page(title, body):
+def _page(title: str, body: str) -> str:
     assets = files("skuad.inspection")
     style = assets.joinpath("_report.css").read_text(encoding="utf-8")
     script = assets.joinpath("_report.js").read_text(encoding="utf-8")
@@ -153,7 +163,7 @@ def _page(title, body):
 """
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     return {
         "skuad": __version__,
         "scikit-learn": sklearn.__version__,

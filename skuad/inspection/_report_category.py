@@ -1,9 +1,12 @@
 """What a report says of one set of test images."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import detect, threshold_of
 from skuad.inspection._map_display import _own_threshold
@@ -13,12 +16,17 @@ from skuad.inspection._report_measures import (
     measure_images,
     measure_pixels,
 )
-from skuad.inspection._report_pictures import choose_examples, take_pictures
-from skuad.io._images import as_images
+from skuad.inspection._report_pictures import Picture, choose_examples, take_pictures
+from skuad.io._images import Images, as_images
+from skuad.metrics._breakdown import Estimate
 from skuad.metrics._spool import MapSpool
 from skuad.metrics._targets import image_labels
 from skuad.model_selection._benchmark_store import settings_of
 from skuad.utils._repr import fitted_facts
+from skuad.utils._typing import Array, ImagesLike, MapsLike, MasksLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _GOOD = "good"
 
@@ -72,21 +80,23 @@ class CategoryReport:
     """
 
     name: str
-    names: list
-    labels: np.ndarray
-    scores: np.ndarray
-    types: list
+    names: list[str]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    types: list[str]
     threshold: float | None
-    estimates: dict
-    curves: dict
-    pictures: dict
+    estimates: dict[str, dict[str, Estimate]]
+    curves: dict[str, tuple[Array, Array]]
+    pictures: dict[str, list[Picture]]
     n_unknown: int = 0
-    settings: dict = field(default_factory=dict)
-    facts: list = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    facts: list[tuple[str, str]] = field(default_factory=list)
     model: str | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, **options):
+    def from_estimator(
+        cls, estimator: Any, X: ImagesLike, y: MasksLike | ArrayLike, **options: Any
+    ) -> "Self":
         """Score images with a fitted estimator.
 
         Parameters
@@ -123,21 +133,21 @@ class CategoryReport:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        maps,
-        y_true,
+        X: ImagesLike,
+        maps: MapsLike,
+        y_true: MasksLike | ArrayLike,
         *,
-        scores,
-        estimator=None,
-        threshold=None,
-        name="data",
-        names=None,
-        types=None,
-        model=None,
-        n_examples=12,
-        n_resamples=500,
-        random_state=0,
-    ):
+        scores: ArrayLike,
+        estimator: Any = None,
+        threshold: float | None = None,
+        name: str = "data",
+        names: Sequence[str] | Array | None = None,
+        types: Sequence[str] | Array | None = None,
+        model: str | None = None,
+        n_examples: int = 12,
+        n_resamples: int = 500,
+        random_state: int = 0,
+    ) -> "Self":
         """Measure maps and scores that are there already.
 
         Parameters
@@ -186,15 +196,15 @@ class CategoryReport:
         scores = np.asarray(scores, np.float64)
         labels = image_labels(y_true)
         types = _check_types(types, labels)
-        for what, values in [
-            ("maps", maps),
-            ("scores", scores),
-            ("entries of y", labels),
-            ("types", types),
-            ("names", labels if names is None else names),
+        for what, count in [
+            ("maps", len(maps)),
+            ("scores", len(scores)),
+            ("entries of y", len(labels)),
+            ("types", len(types)),
+            ("names", len(labels if names is None else names)),
         ]:
-            if len(values) != len(images):
-                raise ValueError(f"{len(values)} {what} for {len(images)} images")
+            if count != len(images):
+                raise ValueError(f"{count} {what} for {len(images)} images")
         if not np.isfinite(scores).all():
             raise ValueError("scores contains NaN or infinity")
         if threshold is None and estimator is not None:
@@ -230,7 +240,9 @@ class CategoryReport:
         )
 
 
-def _check_types(types, labels):
+def _check_types(
+    types: Sequence[str] | Array | None, labels: NDArray[np.int64]
+) -> list[str]:
     """Return a type for every image; some names mean something else to the metrics."""
     if types is None:
         return [_GOOD if label == 1 else "anomalous" for label in labels]
@@ -238,7 +250,7 @@ def _check_types(types, labels):
     return [reserved.get(str(name), str(name)) for name in types]
 
 
-def _names(images):
+def _names(images: Images) -> list[str]:
     """Name images by their paths below their common folder, or by number."""
     paths = []
     if images.kind == "lazy" and isinstance(images.data.source, np.ndarray | list):
@@ -253,5 +265,5 @@ def _names(images):
     return [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
 
 
-def _number(threshold):
+def _number(threshold: float | None) -> float | None:
     return None if threshold is None or np.isnan(threshold) else float(threshold)

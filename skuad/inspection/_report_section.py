@@ -5,7 +5,8 @@ from html import escape
 
 import numpy as np
 
-from skuad.inspection._report_pictures import data_uri
+from skuad.inspection._report_category import CategoryReport
+from skuad.inspection._report_pictures import Picture, data_uri
 from skuad.inspection._report_svg import curves_svg, histogram_svg
 from skuad.inspection._report_tables import METRICS, NOTHING, format_estimate
 
@@ -18,7 +19,7 @@ On the left the image, true defects outlined in cyan; on the right its anomaly m
 heat, in the same colours for all pictures of this section."""
 
 
-def category_section(number, report) -> str:
+def category_section(number: int, report: CategoryReport) -> str:
     """Lay out the results of a category, with a mark where its pictures belong."""
     low, high = _score_range(report)
     start = report.threshold
@@ -33,17 +34,17 @@ def category_section(number, report) -> str:
         "start": start,
     }
     # "</script>" in a name must not end the block.
-    data = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    block = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     return (
         f'<section class="category" aria-labelledby="category-{number}">'
         f'<h2 id="category-{number}">{escape(report.name)}</h2>'
-        f'<script type="application/json" class="data">{data}</script>'
+        f'<script type="application/json" class="data">{block}</script>'
         f"{_controls(number, report, low, high, start)}{_charts(report, low, high)}"
         f"{_types(report)}{_unknown_note(report.n_unknown)}{PICTURES}{_details(report)}</section>"
     )
 
 
-def _score_range(report):
+def _score_range(report: CategoryReport) -> tuple[float, float]:
     """Choose the ends of the slider and of the axis of scores.
 
     Good images and the threshold take a quarter of it or more: defects that nobody would
@@ -60,7 +61,9 @@ def _score_range(report):
     return low, high
 
 
-def _controls(number, report, low, high, start):
+def _controls(
+    number: int, report: CategoryReport, low: float, high: float, start: float
+) -> str:
     own = "Reset to the detector's"
     note = ""
     if report.threshold is None:
@@ -91,7 +94,7 @@ def _controls(number, report, low, high, start):
     )
 
 
-def _charts(report, low, high):
+def _charts(report: CategoryReport, low: float, high: float) -> str:
     histogram = histogram_svg(report.scores, report.labels, low, high)
     charts = [("Scores", histogram)]
     rocs = [
@@ -129,18 +132,18 @@ def _charts(report, low, high):
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def _value(report, metric):
+def _value(report: CategoryReport, metric: str) -> str:
     estimate = report.estimates["all"].get(metric)
     return NOTHING if estimate is None else f"{estimate.value:.3f}"
 
 
-def _types(report):
+def _types(report: CategoryReport) -> str:
     types = [name for name in report.estimates if name != "all"]
     if len(types) < 2:
         return ""
     metrics = [m for m in METRICS if m in report.estimates["all"]]
     heads = ["type of defect", *(METRICS[m] for m in metrics), "found"]
-    heads = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
     rows = []
     for name in ["all", *types]:
         cells = "".join(
@@ -153,12 +156,12 @@ def _types(report):
         )
     return (
         f"<h3>By type of defect, each beside all good images</h3>"
-        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _unknown_note(n_unknown):
+def _unknown_note(n_unknown: int) -> str:
     if not n_unknown:
         return ""
     return (
@@ -167,7 +170,7 @@ def _unknown_note(n_unknown):
     )
 
 
-def picture_galleries(report) -> str:
+def picture_galleries(report: CategoryReport) -> str:
     """Lay out the pictures of a category."""
     parts = []
     for kind, heading, empty in [
@@ -183,7 +186,7 @@ def picture_galleries(report) -> str:
     return "".join(parts)
 
 
-def _picture(report, picture):
+def _picture(report: CategoryReport, picture: Picture) -> str:
     index = picture.index
     name, kind = escape(report.names[index]), escape(report.types[index])
     return (
@@ -196,18 +199,18 @@ def _picture(report, picture):
     )
 
 
-def _details(report):
+def _details(report: CategoryReport) -> str:
     facts = list(report.facts)
     if report.model is not None:
         facts.append(("SHA-256 of the model's file", report.model))
     rows = [*facts, *report.settings.items()]
     if not rows:
         return ""
-    rows = "".join(
+    body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td><code>{escape(text)}</code></td></tr>'
         for name, text in rows
     )
     return (
         "<details><summary>Settings and hashes</summary>"
-        f'<table class="facts"><tbody>{rows}</tbody></table></details>'
+        f'<table class="facts"><tbody>{body}</tbody></table></details>'
     )

@@ -1,16 +1,28 @@
 """Charts of a report: inline SVG, coloured by the page's style sheet."""
 
+from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skuad.utils._typing import Array
 
 _WIDTH, _HEIGHT = 380, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 368, 34, 254
 _N_BINS = 30
 
 
-def curves_svg(curves, *, x_label, y_label, x_max=1.0, label, diagonal=False) -> str:
+def curves_svg(
+    curves: Sequence[tuple[str, str, Array, Array]],
+    *,
+    x_label: str,
+    y_label: str,
+    x_max: float = 1.0,
+    label: str,
+    diagonal: bool = False,
+) -> str:
     """Draw curves over the false-positive rate.
 
     Parameters
@@ -46,7 +58,7 @@ def curves_svg(curves, *, x_label, y_label, x_max=1.0, label, diagonal=False) ->
     return _svg(label, parts, f'data-box="{_LEFT} {_TOP} {_RIGHT} {_BOTTOM}"')
 
 
-def _points(x, y, x_max):
+def _points(x: ArrayLike, y: ArrayLike, x_max: float) -> str:
     """Lay out the vertices of a curve up to x_max, where it is cut."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x[-1] > x_max:
@@ -58,7 +70,9 @@ def _points(x, y, x_max):
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 
-def histogram_svg(scores, labels, low, high) -> str:
+def histogram_svg(
+    scores: NDArray[np.float64], labels: NDArray[np.int64], low: float, high: float
+) -> str:
     """Draw how scores are spread: good images above, anomalous ones below.
 
     Parameters
@@ -106,18 +120,18 @@ def histogram_svg(scores, labels, low, high) -> str:
     return _svg(label, parts, f'data-box="{_LEFT} {_TOP} {_RIGHT} {_BOTTOM}"')
 
 
-def _place(value, low, high):
+def _place(value: float, low: float, high: float) -> float:
     return _LEFT + (value - low) / (high - low) * (_RIGHT - _LEFT)
 
 
-def _svg(label, parts, more=""):
+def _svg(label: str, parts: list[str], more: str = "") -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" {more} '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 
-def _axes(x_label, y_label, middle=_BOTTOM):
+def _axes(x_label: str, y_label: str, middle: float = _BOTTOM) -> str:
     across, along = (_LEFT + _RIGHT) / 2, (_TOP + _BOTTOM) / 2
     return (
         _line("axis", _LEFT, middle, _RIGHT, middle)
@@ -129,21 +143,21 @@ def _axes(x_label, y_label, middle=_BOTTOM):
     )
 
 
-def _x_tick(x, text, anchor="middle"):
+def _x_tick(x: float, text: str, anchor: str = "middle") -> str:
     tick = _line("axis", x, _BOTTOM, x, _BOTTOM + 4)
     return tick + _text("tick", x, _BOTTOM + 17, text, anchor)
 
 
-def _y_tick(y, text):
+def _y_tick(y: float, text: str) -> str:
     tick = _line("axis", _LEFT - 4, y, _LEFT, y)
     return tick + _text("tick", _LEFT - 7, y + 4, text, "end")
 
 
-def _line(kind, x1, y1, x2, y2):
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line class="{kind}" {ends}/>'
 
 
-def _text(kind, x, y, text, anchor="start"):
+def _text(kind: str, x: float, y: float, text: str, anchor: str = "start") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text class="{kind}" {place}>{escape(text)}</text>'

@@ -1,10 +1,13 @@
 """The table of a report."""
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
+from skuad.inspection._report_category import CategoryReport
 from skuad.inspection._report_intervals import wilson_interval
+from skuad.metrics._breakdown import Estimate
 
 METRICS = {
     "image_roc_auc": "image AUROC",
@@ -19,7 +22,7 @@ images of the same kind would give, not what another camera or another lot would
 AUPRO is up to a false-positive rate of 0.3."""
 
 
-def summary_table(reports) -> str:
+def summary_table(reports: Sequence[CategoryReport]) -> str:
     """Lay out the table at the head of a page, a row per category."""
     metrics = [m for m in METRICS if any(m in r.estimates["all"] for r in reports)]
     heads = ["category", "good", "anomalous", *(METRICS[m] for m in metrics)]
@@ -27,17 +30,17 @@ def summary_table(reports) -> str:
     rows = [_row(report, metrics) for report in reports]
     if len(reports) > 1:
         rows.append(_mean_row(reports, metrics))
-    rows = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in rows)
-    heads = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in rows)
+    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return (
-        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="note">{_NOTE}</p>'
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead>'
+        f'<tbody>{body}</tbody></table></div><p class="note">{_NOTE}</p>'
     )
 
 
-def _row(report, metrics):
+def _row(report: CategoryReport, metrics: list[str]) -> list[str | int]:
     good, bad = report.labels == 1, report.labels == -1
-    cells = [escape(report.name), int(good.sum()), int(bad.sum())]
+    cells: list[str | int] = [escape(report.name), int(good.sum()), int(bad.sum())]
     cells += [format_estimate(report.estimates["all"].get(m)) for m in metrics]
     if report.threshold is None:
         return [*cells, "none", NOTHING, NOTHING]
@@ -46,27 +49,29 @@ def _row(report, metrics):
     return [*cells, f"{report.threshold:.4g}", *counts]
 
 
-def _mean_row(reports, metrics):
+def _mean_row(reports: Sequence[CategoryReport], metrics: list[str]) -> list[str | int]:
     labels = np.concatenate([report.labels for report in reports])
-    cells = ["mean or sum", int((labels == 1).sum()), int((labels == -1).sum())]
+    n_good, n_bad = int((labels == 1).sum()), int((labels == -1).sum())
+    cells: list[str | int] = ["mean or sum", n_good, n_bad]
     for metric in metrics:
         values = [r.estimates["all"][metric].value for r in reports if _has(r, metric)]
         cells.append(f"{np.mean(values):.3f}" if values else NOTHING)
-    if any(report.threshold is None for report in reports):
+    flags = [r.scores > r.threshold for r in reports if r.threshold is not None]
+    if len(flags) < len(reports):
         return [*cells, "", "", ""]
-    flagged = np.concatenate([report.scores > report.threshold for report in reports])
+    flagged = np.concatenate(flags)
     counts = [
         f"{int(flagged[labels == k].sum())} of {(labels == k).sum()}" for k in (1, -1)
     ]
     return [*cells, "", *counts]
 
 
-def _has(report, metric):
+def _has(report: CategoryReport, metric: str) -> bool:
     estimate = report.estimates["all"].get(metric)
     return estimate is not None and np.isfinite(estimate.value)
 
 
-def format_estimate(estimate) -> str:
+def format_estimate(estimate: Estimate | None) -> str:
     """Write a metric with its interval, as the content of a cell."""
     if estimate is None or np.isnan(estimate.value):
         return NOTHING
@@ -76,7 +81,7 @@ def format_estimate(estimate) -> str:
     return f"{value:.3f}<small>{low:.3f} to {high:.3f}</small>"
 
 
-def _share(count, total):
+def _share(count: int, total: int) -> str:
     if not total:
         return NOTHING
     low, high = wilson_interval(count, total)

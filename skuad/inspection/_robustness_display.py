@@ -1,9 +1,19 @@
 """How false alarms and metrics change with corruptions."""
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from skuad.model_selection import robustness_curve
+from skuad.model_selection._robustness import Row, Severities
 from skuad.utils._optional import import_optional
+from skuad.utils._typing import Array, ImagesLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from typing_extensions import Self
 
 
 class RobustnessDisplay:
@@ -45,14 +55,25 @@ class RobustnessDisplay:
     (4, 1)
     """
 
-    def __init__(self, rows, metrics):
+    axes_: Array
+    figure_: "Figure"
+
+    def __init__(self, rows: list[Row], metrics: list[str]) -> None:
         self.rows = rows
         self.metrics = metrics
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, augmenters=None, severities=None, *, figure=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: ImagesLike,
+        y: Any,
+        augmenters: Mapping[str, Callable[[float], Any]] | None = None,
+        severities: Severities | None = None,
+        *,
+        figure: "Figure | None" = None,
+        **kwargs: Any,
+    ) -> "Self":
         """Evaluate a fitted detector, and plot the curves.
 
         Parameters
@@ -78,7 +99,7 @@ class RobustnessDisplay:
         result = robustness_curve(estimator, X, y, augmenters, severities, **kwargs)
         return cls(result.rows, result.metrics).plot(figure)
 
-    def plot(self, figure=None):
+    def plot(self, figure: "Figure | None" = None) -> "Self":
         """Draw the curves; a dashed line is the images as they are.
 
         Parameters
@@ -96,7 +117,7 @@ class RobustnessDisplay:
             If matplotlib is not installed.
         """
         plain = [row for row in self.rows if row["corruption"] == "none"]
-        curves = {}
+        curves: dict[str, list[Row]] = {}
         for row in self.rows:
             if row["corruption"] != "none":
                 is_condition = np.isnan(row["severity"])
@@ -125,7 +146,9 @@ class RobustnessDisplay:
         return self
 
 
-def _draw(ax, name, rows, plain, quantity):
+def _draw(
+    ax: "Axes", name: str, rows: list[Row], plain: list[Row], quantity: str
+) -> None:
     values = [row[quantity] for row in rows]
     if name == "condition":
         labels = [row["corruption"] for row in rows]
@@ -139,7 +162,7 @@ def _draw(ax, name, rows, plain, quantity):
     ax.set_xlim(left=0)
 
 
-def _title(quantity):
+def _title(quantity: str) -> str:
     return {
         "false_alarm_rate": "False alarms",
         "image_roc_auc": "Image AUROC",

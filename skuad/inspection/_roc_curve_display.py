@@ -1,5 +1,7 @@
 """ROC curve of anomaly maps, drawn in scikit-learn's manner."""
 
+from typing import TYPE_CHECKING, Any
+
 from skuad.inspection._curves import (
     FromEstimatorMixin,
     add_legend,
@@ -7,6 +9,13 @@ from skuad.inspection._curves import (
     draw_curve,
 )
 from skuad.metrics import pixel_roc_auc_score, pixel_roc_curve
+from skuad.utils._typing import Array, MapsLike, MasksLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
 
 
 class PixelRocCurveDisplay(FromEstimatorMixin):
@@ -49,7 +58,19 @@ class PixelRocCurveDisplay(FromEstimatorMixin):
     0.75
     """
 
-    def __init__(self, *, fpr, tpr, roc_auc=None, name=None):
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+    line_: "Line2D"
+    chance_level_: "Line2D | None"
+
+    def __init__(
+        self,
+        *,
+        fpr: Array,
+        tpr: Array,
+        roc_auc: float | None = None,
+        name: str | None = None,
+    ) -> None:
         self.fpr = fpr
         self.tpr = tpr
         self.roc_auc = roc_auc
@@ -57,8 +78,16 @@ class PixelRocCurveDisplay(FromEstimatorMixin):
 
     @classmethod
     def from_predictions(
-        cls, y_true, maps, *, ignore=None, max_points=1000, name=None, ax=None, **kwargs
-    ):
+        cls,
+        y_true: MasksLike,
+        maps: MapsLike,
+        *,
+        ignore: MasksLike | None = None,
+        max_points: int | None = 1000,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
+    ) -> "Self":
         """Plot the curve of anomaly maps.
 
         Parameters
@@ -87,7 +116,14 @@ class PixelRocCurveDisplay(FromEstimatorMixin):
         roc_auc = pixel_roc_auc_score(y_true, maps, ignore=ignore)
         return cls(fpr=fpr, tpr=tpr, roc_auc=roc_auc, name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, plot_chance_level=False, **kwargs):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        name: str | None = None,
+        plot_chance_level: bool = False,
+        **kwargs: Any,
+    ) -> "Self":
         """Draw the curve.
 
         Parameters

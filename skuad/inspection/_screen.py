@@ -3,11 +3,20 @@
 import cv2
 import numpy as np
 
+from skuad.utils._typing import Array
+
 # A line scan is one pixel high: as a band it can be seen.
 _LEAST_BAND = 24
 
 
-def fit_to_screen(image, anomaly_map, mask, *, least, largest):
+def fit_to_screen(
+    image: Array,
+    anomaly_map: Array,
+    mask: Array | None,
+    *,
+    least: int,
+    largest: int,
+) -> tuple[Array, Array, Array | None]:
     """Bring an image to a size for the screen; no peak of the map is lost.
 
     Parameters
