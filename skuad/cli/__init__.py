@@ -6,6 +6,7 @@ Nothing heavy is imported before a command is known, so that ``skuad --help`` is
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 
@@ -19,7 +20,7 @@ __all__ = ["main"]
 DONE, IMAGES_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
     Parameters
@@ -34,13 +35,14 @@ def main(argv=None) -> int:
         then one line on stderr; 130 if interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):  # a path may not be encodable
-            stream.reconfigure(errors="backslashreplace")
+        with suppress(ValueError):
+            if hasattr(stream, "reconfigure"):  # a path may not be encodable
+                stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
     except SystemExit as end:  # after --help, --version or an error in the arguments
-        return end.code or DONE
+        return end.code if isinstance(end.code, int) else DONE
     if args.command is None:
         parser.print_help()
         return FAILED

@@ -23,7 +23,7 @@ _FORMAT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=24)
 class _CommandList(argparse.RawDescriptionHelpFormatter):
     """Keeps a command and what is said of it on one line."""
 
-    def __init__(self, prog):
+    def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=16)
         self._action_max_length = 14  # argparse forgets how far they are indented
 
@@ -40,7 +40,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=Parser
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     group = common.add_argument_group("output")
     group.add_argument(
         "--json", action="store_true", help="results as one line of JSON on stdout"
@@ -50,7 +50,7 @@ def build_parser() -> Parser:
         "-v", "--verbose", action="store_true", help="tracebacks of errors"
     )
 
-    def add(name, summary, description):
+    def add(name: str, summary: str, description: str) -> Parser:
         return commands.add_parser(
             name,
             help=summary,
@@ -73,7 +73,7 @@ def build_parser() -> Parser:
     return parser
 
 
-def _add_demo(parser):
+def _add_demo(parser: Parser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -92,7 +92,7 @@ def _add_demo(parser):
     parser.set_defaults(no_resume=True)  # the images are new
 
 
-def _add_fit(parser):
+def _add_fit(parser: Parser) -> None:
     parser.add_argument(
         "images",
         nargs="+",
@@ -112,7 +112,7 @@ def _add_fit(parser):
     add_detector(parser, false_alarm_rate=0.01)
 
 
-def _add_infer(parser):
+def _add_infer(parser: Parser) -> None:
     parser.add_argument("model", metavar="FILE", help="file that `skuad fit` wrote")
     parser.add_argument(
         "images", nargs="+", metavar="IMAGES", help="folders, files or globs of images"
@@ -191,7 +191,7 @@ def _add_infer(parser):
     )
 
 
-def _add_benchmark(parser):
+def _add_benchmark(parser: Parser) -> None:
     add_dataset(parser)
     add_out_folder(parser)
     parser.add_argument(
@@ -203,7 +203,7 @@ def _add_benchmark(parser):
     add_detector(parser, false_alarm_rate=0.01)
 
 
-def _add_tune(parser):
+def _add_tune(parser: Parser) -> None:
     add_dataset(parser)
     add_out_folder(parser)
     group = parser.add_argument_group("search")
@@ -235,7 +235,7 @@ def _add_tune(parser):
     add_detector(parser, false_alarm_rate=0.01)
 
 
-def _add_report(parser):
+def _add_report(parser: Parser) -> None:
     parser.add_argument(
         "result",
         metavar="RESULT",
@@ -263,18 +263,18 @@ def _add_report(parser):
     )
 
 
-def _add_datasets(parser):
+def _add_datasets(parser: Parser) -> None:
     parser.add_argument(
         "dataset", nargs="?", metavar="DATASET", help="a data set to check"
     )
     parser.add_argument("root", nargs="?", metavar="ROOT", help="its folder")
 
 
-def _add_detectors(parser):
+def _add_detectors(parser: Parser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a detector")
 
 
-def _add_weights(parser):
+def _add_weights(parser: Parser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
@@ -288,5 +288,5 @@ def _add_weights(parser):
     parser.add_argument("--licence", metavar="TEXT", help="with add: for the record")
 
 
-def _add_completion(parser):
+def _add_completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=["bash", "zsh"], help="the shell")

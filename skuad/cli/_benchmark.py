@@ -2,13 +2,16 @@
 
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from joblib import parallel_config
 
 from skuad.cli._benchmark_outputs import FOLDER, Outputs, write_overview
 from skuad.cli._build import build_estimator
-from skuad.cli._console import Failure, one_line
+from skuad.cli._console import Console, Failure, one_line
 from skuad.cli._datasets import DATASETS
 from skuad.cli._files import make_folder
 from skuad.cli._results import results_of, table, write_results
@@ -16,9 +19,10 @@ from skuad.datasets import list_categories, load_dataset
 from skuad.datasets._names import check_name
 from skuad.model_selection import BenchmarkError, run_benchmark
 from skuad.model_selection._benchmark_data import by_category, make_category
+from skuad.model_selection._benchmark_rows import Row
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     categories = _categories(args, console)
     make_folder(args.out)
@@ -27,7 +31,14 @@ def run(args, console) -> int:
     return 1 if failed or any(found["n_failed"] for found in results.values()) else 0
 
 
-def score_all(categories, args, console, *, data, first):
+def score_all(
+    categories: Mapping[str, Any],
+    args: Namespace,
+    console: Console,
+    *,
+    data: dict[str, Any],
+    first: str,
+) -> tuple[dict[str, Row], dict[str, str]]:
     """Fit and score every category, print the table and write all results.
 
     Parameters
@@ -93,9 +104,15 @@ def score_all(categories, args, console, *, data, first):
     return results, failed
 
 
-def _run(estimator, categories, outputs, args, console):
+def _run(
+    estimator: Any,
+    categories: Mapping[str, Any],
+    outputs: Outputs,
+    args: Namespace,
+    console: Console,
+) -> tuple[list[Row], dict[str, str]]:
     """Run the benchmark; return its rows, and what is wrong with other categories."""
-    failed = {}
+    failed: dict[str, str] = {}
     try:
         # Processes take a category each; of a single one, parts of the calibration.
         with parallel_config(n_jobs=args.n_jobs or 1):
@@ -125,14 +142,14 @@ def _run(estimator, categories, outputs, args, console):
     return rows, failed
 
 
-def _categories(args, console):
+def _categories(args: Namespace, console: Console) -> dict[str, Any]:
     """Return the data of the categories that were asked for."""
     check_name(args.dataset, DATASETS, "data set")
     dataset = DATASETS[args.dataset]
     names = args.category or [None]
     if names == ["all"] and dataset != "image_folder":
         names = list_categories(dataset, args.root)
-    categories = {}
+    categories: dict[str, Any] = {}
     for name in dict.fromkeys(names):
         data = load_dataset(dataset, args.root, name, missing_mask=args.missing_mask)
         categories.update(by_category(data))
@@ -141,7 +158,7 @@ def _categories(args, console):
     return categories
 
 
-def _tell_of(name, data, console):
+def _tell_of(name: str, data: Mapping[str, Any], console: Console) -> None:
     """Say what is made of images without a split, or without a label.
 
     Raises

@@ -4,17 +4,22 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
-from skuad.cli._console import one_line
+from skuad.base import final_step
+from skuad.cli._console import Console, one_line
 from skuad.cli._files import output_names, write_json_lines
-from skuad.cli._model import final_step, save_estimator
+from skuad.cli._model import save_estimator
 from skuad.cli._pictures import Pictures
-from skuad.cli._stream import Detection, without_path
+from skuad.cli._stream import Detection, Record, without_path
 from skuad.inference import threshold_of
 from skuad.inspection import montage
 from skuad.io import atomic_path, read_image, read_mask, write_image
+from skuad.model_selection._benchmark_data import Category
 from skuad.model_selection._benchmark_store import Store
+from skuad.utils._typing import Array
 
 FOLDER = "categories"
 """Below OUT: what is known of the categories that are finished."""
@@ -35,15 +40,15 @@ class Outputs:
         Hears of images that cannot be read.
     """
 
-    def __init__(self, out, console):
+    def __init__(self, out: str, console: Console) -> None:
         self.out = out
         self.console = console
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.console.take_warnings()  # of the process that it was sent to
 
-    def forget_all_but_whole(self, names):
+    def forget_all_but_whole(self, names: Iterable[str]) -> None:
         """Have categories run again of which a file is missing."""
         folder = os.path.join(self.out, FOLDER)
         store = Store(folder)
@@ -53,7 +58,7 @@ class Outputs:
             ):
                 store.forget(name)
 
-    def begin(self, category, estimator):
+    def begin(self, category: Category, estimator: Any) -> None:
         """Say what is fitted, where there is no progress bar."""
         # The files of this category are overwritten: no other result has them now.
         Store(os.path.join(self.out, FOLDER)).forget(category.name)
@@ -63,10 +68,18 @@ class Outputs:
             name = type(final_step(estimator)).__name__
             n_images = len(category.train)
             self.console.tell(f"{category.name}: fitting {name} on {n_images} images")
-        self._records, self._pictures = [], None
+        self._records: list[Record] = []
+        self._pictures: Pictures | None = None
         self._names = output_names([*category.test, *category.unreadable])
 
-    def scored(self, category, estimator, index, anomaly_map, score):
+    def scored(
+        self,
+        category: Category,
+        estimator: Any,
+        index: int,
+        anomaly_map: Array,
+        score: float,
+    ) -> None:
         """Draw an image."""
         threshold = threshold_of(estimator)
         if self._pictures is None:
@@ -86,7 +99,7 @@ class Outputs:
             }
         )
 
-    def end(self, category, estimator):
+    def end(self, category: Category, estimator: Any) -> None:
         """Write the model, and the lines of all images at once."""
         for path, fault in category.unreadable.items():
             fault = without_path(one_line(fault), path)
@@ -98,7 +111,7 @@ class Outputs:
         save_estimator(estimator, self._model(category.name))
         write_json_lines(self._lines(category.name), self._records)
 
-    def join(self, names) -> str:
+    def join(self, names: Iterable[str]) -> str:
         """Put the lines of categories into one file; return its path."""
         path = os.path.join(self.out, "predictions.jsonl")
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -107,14 +120,14 @@ class Outputs:
                     shutil.copyfileobj(lines, file)
         return path
 
-    def _model(self, name):
+    def _model(self, name: str) -> str:
         return os.path.join(self.out, "models", f"{name}.joblib")
 
-    def _lines(self, name):
+    def _lines(self, name: str) -> str:
         return os.path.join(self.out, FOLDER, f"{name}.jsonl")
 
 
-def write_overview(out, predictions) -> str | None:
+def write_overview(out: str, predictions: str) -> str | None:
     """Write a sheet with the first picture of every kind of defect in every category.
 
     Parameters
@@ -129,7 +142,7 @@ def write_overview(out, predictions) -> str | None:
     path : str or None
         None if there is nothing to show.
     """
-    first = {}
+    first: dict[str, dict[str, str]] = {}
     with open(predictions, encoding="utf-8") as lines:
         for record in map(json.loads, lines):
             kinds = first.setdefault(record["category"], {})

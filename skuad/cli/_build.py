@@ -4,7 +4,10 @@ import ast
 import inspect
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -25,7 +28,9 @@ _PREPROCESSING = {
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
 
-def build_estimator(args, extra=()):
+def build_estimator(
+    args: Namespace, extra: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()
+) -> Any:
     """Make the estimator that the arguments of a command describe.
 
     Parameters
@@ -74,18 +79,18 @@ def build_estimator(args, extra=()):
     return make_pipeline(*steps, detector) if steps else detector
 
 
-def find_detector(name) -> type:
+def find_detector(name: str) -> type:
     """Return a detector's class by its name."""
     known = {found.name: found.estimator for found in list_detectors()}
     return known[check_name(name, known, "detector")]
 
 
-def read_settings(pairs) -> dict:
+def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
     """Read ``name=value`` pairs; later ones win.
 
     Values are Python literals, JSON's ``true``, ``false`` and ``null``, or else text.
     """
-    settings = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.replace("_", "").isalnum():
@@ -96,7 +101,7 @@ def read_settings(pairs) -> dict:
     return settings
 
 
-def read_value(text):
+def read_value(text: str) -> Any:
     """Read a value: a Python literal, a word of JSON, or text."""
     text = text.strip()
     if text.lower() in _WORDS:
@@ -107,7 +112,7 @@ def read_value(text):
         return text
 
 
-def apply_settings(estimator, settings):
+def apply_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
     """Set parameters of an estimator; a value may be the name of an estimator."""
     # Shorter names first: a new part takes the settings that follow.
     for name in sorted(settings, key=lambda name: name.count("__")):
@@ -117,7 +122,7 @@ def apply_settings(estimator, settings):
     return estimator
 
 
-def _detector(args, settings):
+def _detector(args: Namespace, settings: dict[str, Any]) -> Any:
     """Make the detector itself, without tiles or preprocessing."""
     name = args.detector or "PatchKNN"
     if os.path.isfile(name):
@@ -154,13 +159,13 @@ def _detector(args, settings):
     )
 
 
-def _make_default_parts(detector, settings):
+def _make_default_parts(detector: Any, settings: Mapping[str, Any]) -> None:
     parts = {key.split("__")[0] for key in settings if "__" in key}
     if "embedder" in parts and getattr(detector, "embedder", 0) is None:
         detector.set_params(embedder=_as_part("FilterBankEmbedder"))
 
 
-def _check_parameter(name, known, owner):
+def _check_parameter(name: str, known: Iterable[str], owner: str) -> None:
     if name not in known:
         raise Failure(
             f"{owner} has no parameter {name!r}.{did_you_mean(name, known)} "
@@ -168,7 +173,7 @@ def _check_parameter(name, known, owner):
         )
 
 
-def _as_part(value):
+def _as_part(value: Any) -> Any:
     """Make an estimator of its name; leave all else as it is."""
     if isinstance(value, str) and value[:1].isupper():
         found = dict(all_estimators()).get(value)
@@ -177,7 +182,7 @@ def _as_part(value):
     return value
 
 
-def _from_function(args, settings):
+def _from_function(args: Namespace, settings: Mapping[str, Any]) -> Any:
     """Call the user's function."""
     others = {
         "--detector": args.detector,

@@ -1,8 +1,9 @@
 """skuad completion: a script for the shell, made from the parser."""
 
-import argparse
+from argparse import ArgumentParser, Namespace
 
 from skuad.cli._arguments import build_parser
+from skuad.cli._console import Console
 
 _BASH = """\
 # Completion of skuad for bash; also for zsh, after bashcompinit.
@@ -29,7 +30,7 @@ complete -o default -F _skuad skuad
 _ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     script = completion_script(args.shell)
     console.say(script.rstrip("\n"))
@@ -37,7 +38,7 @@ def run(args, console) -> int:
     return 0
 
 
-def completion_script(shell) -> str:
+def completion_script(shell: str) -> str:
     """Return the script of a shell, "bash" or "zsh"."""
     commands = build_parser().commands()
     choices, options = [], []
@@ -58,7 +59,7 @@ def completion_script(shell) -> str:
     return (_ZSH if shell == "zsh" else "") + script
 
 
-def _long_options(parser: argparse.ArgumentParser) -> list[str]:
+def _long_options(parser: ArgumentParser) -> list[str]:
     return [
         option
         for action in parser._actions

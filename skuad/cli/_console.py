@@ -4,9 +4,14 @@ import json
 import re
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # How the library names its options, and how the command line does.
 _IN_SHELL_TERMS = (
@@ -28,7 +33,7 @@ class Failure(Exception):
     """An error that the user can mend; its text says how."""
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Turn NumPy's numbers into Python's, and those that are not finite into None."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
@@ -41,13 +46,13 @@ def plain(value):
     return value
 
 
-def one_line(text) -> str:
+def one_line(text: object) -> str:
     """Put a message of the library on one line, in the terms of the command line."""
-    text = "; ".join(line.strip() for line in str(text).splitlines() if line.strip())
-    text = text.replace(":; ", ": ").replace(".; ", ". ")
+    line = "; ".join(part.strip() for part in str(text).splitlines() if part.strip())
+    line = line.replace(":; ", ": ").replace(".; ", ". ")
     for pattern, replacement in _IN_SHELL_TERMS:
-        text = re.sub(pattern, replacement, text)
-    return text.rstrip(".")
+        line = re.sub(pattern, replacement, line)
+    return line.rstrip(".")
 
 
 def error_line(error: BaseException) -> str:
@@ -65,7 +70,7 @@ def error_line(error: BaseException) -> str:
     return f"unexpected {name}: {one_line(error)} (-v shows where)"
 
 
-def _refresh(bar, finished):
+def _refresh(bar: "tqdm[Any]", finished: Event) -> None:
     while not finished.wait(0.5):
         bar.refresh()
 
@@ -83,45 +88,54 @@ class Console:
         Results are one line of JSON, and nothing else is on stdout.
     """
 
-    def __init__(self, *, quiet=False, verbose=False, json=False):
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, json: bool = False
+    ) -> None:
         self.quiet = quiet
         self.verbose = verbose
         self.json = json
 
-    def say(self, text=""):
+    def say(self, text: str = "") -> None:
         """Print a line of results, for people."""
         if not self.json:
             print(text, flush=True)
 
-    def give(self, results: dict):
+    def give(self, results: Mapping[str, Any]) -> None:
         """Print results for machines, if they are asked for."""
         if self.json:
             print(json.dumps(plain(results), sort_keys=True), flush=True)
 
-    def table(self, rows):
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows of text in aligned columns, the first one as headings."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
-        for row in rows:
+        for row in [rows[0], ["-" * width for width in widths], *rows[1:]]:
             cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
             self.say("  ".join(cells).rstrip())
 
-    def facts(self, pairs):
+    def facts(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Print aligned pairs of a name and what there is to say of it."""
-        pairs = [(name, str(text)) for name, text in pairs]
-        width = max(len(name) for name, _ in pairs)
-        for name, text in pairs:
+        lines = [(name, str(text)) for name, text in pairs]
+        width = max(len(name) for name, _ in lines)
+        for name, text in lines:
             self.say(f"{name.ljust(width)}  {text}")
 
-    def tell(self, text):
+    def tell(self, text: str) -> None:
         """Print a line that is no result."""
         print(f"skuad: {text}", file=sys.stderr, flush=True)
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         """Print a warning."""
         self.tell(f"warning: {text}")
 
-    def progress(self, iterable=None, *, total=None, what="", unit="image", **layout):
+    def progress(
+        self,
+        iterable: Iterable[Any] | None = None,
+        *,
+        total: int | None = None,
+        what: str = "",
+        unit: str = "image",
+        **layout: Any,
+    ) -> "tqdm[Any]":
         """Make a progress bar, which shows on a terminal only.
 
         Parameters
@@ -155,7 +169,7 @@ class Console:
         )
 
     @contextmanager
-    def activity(self, what):
+    def activity(self, what: str) -> Iterator[Callable[[], object]]:
         """Show that something of unknown length goes on: a count and a clock.
 
         Where there is no terminal, a line says what begins.
@@ -186,17 +200,24 @@ class Console:
                     clock.join()
 
     @contextmanager
-    def warnings_in_one_line(self):
+    def warnings_in_one_line(self) -> Iterator[None]:
         """Print warnings as one line each, and the same one only once."""
         with warnings.catch_warnings():
             self.take_warnings()
             yield
 
-    def take_warnings(self):
+    def take_warnings(self) -> None:
         """Print warnings so from now on, which is for processes of our own."""
-        seen = set()
+        seen: set[str] = set()
 
-        def show(message, category, filename, lineno, file=None, line=None):
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             ours = issubclass(category, UserWarning | RuntimeWarning)
             text = one_line(message)
             # The same fault of another image is no news.

@@ -1,8 +1,11 @@
 """skuad datasets: what skuad reads, and whether a folder is one of them."""
 
 import warnings
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
 
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
 from skuad.datasets import list_categories, list_datasets, load_dataset
 from skuad.datasets._names import check_name
 
@@ -22,15 +25,15 @@ _HEADS = (
 )
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     if args.dataset is None:
         names = {name: list_categories(DATASETS[name]) for name in DATASETS}
-        rows = [
+        listed = [
             (name, str(len(found) or ""), _first(found))
             for name, found in names.items()
         ]
-        console.table([("data set", "n", "categories"), *rows])
+        console.table([("data set", "n", "categories"), *listed])
         console.say()
         console.say("`skuad datasets DATASET ROOT` checks a folder.")
         console.give(names)
@@ -53,12 +56,12 @@ def run(args, console) -> int:
     return 0
 
 
-def _first(names):
+def _first(names: Sequence[str]) -> str:
     shown = ", ".join(names[:4])
     return f"{shown}, ..." if len(names) > 4 else shown
 
 
-def _check(dataset, root):
+def _check(dataset: str, root: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     """Count the images of every category; return that, and what there is to say."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,20 +1,23 @@
 """skuad demo: real textures with planted defects, from images on disk to a table."""
 
 import os
+from argparse import Namespace
 
 from sklearn.utils import Bunch
 
+from skuad.base import final_step
 from skuad.cli._benchmark import score_all
 from skuad.cli._build import build_estimator
+from skuad.cli._console import Console
 from skuad.cli._files import make_folder
-from skuad.cli._model import final_step
 from skuad.datasets import make_defect_images
 from skuad.datasets._names import check_name
 from skuad.datasets._textures import FAMILIES, TINTS
 from skuad.io import write_image
+from skuad.utils._typing import Array
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     textures = list(dict.fromkeys(args.texture))
     for texture in textures:
@@ -34,8 +37,8 @@ def run(args, console) -> int:
         f"{n_test} to score, each"
     )
     console.say()
-    place = {"name": "mvtec_ad", "root": folder}
-    score_all(categories, args, console, data=place, first="texture")
+    source = {"name": "mvtec_ad", "root": folder}
+    score_all(categories, args, console, data=source, first="texture")
     if any(texture in TINTS for texture in textures):
         console.say()
         console.say(
@@ -53,15 +56,15 @@ def run(args, console) -> int:
     return 0
 
 
-def _join(*parts):
+def _join(*parts: str) -> str:
     path = os.path.join(*parts)
     return f'"{path}"' if " " in path else path
 
 
-def _write_images(data, root) -> Bunch:
+def _write_images(data: Bunch, root: str) -> Bunch:
     """Write a generated data set in the layout of MVTec AD; return what was written."""
 
-    def write(image, *place):
+    def write(image: Array, *place: str) -> str:
         path = os.path.join(root, *place)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_image(path, image)
@@ -71,7 +74,8 @@ def _write_images(data, root) -> Bunch:
         write(image, "train", "good", f"{number:03d}.png")
         for number, image in enumerate(data.train)
     ]
-    masks, n_train, numbers = [""] * len(images), len(images), {}
+    masks, n_train = [""] * len(images), len(images)
+    numbers: dict[str, int] = {}
     for image, mask, kind in zip(data.test, data.masks, data.defect_type, strict=True):
         number = numbers[kind] = numbers.get(kind, -1) + 1
         images.append(write(image, "test", kind, f"{number:03d}.png"))

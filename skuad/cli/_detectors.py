@@ -1,12 +1,15 @@
 """skuad detectors: what there is, and the parameters of one."""
 
 import inspect
+from argparse import Namespace
+from typing import Any
 
 from skuad.cli._build import find_detector
+from skuad.cli._console import Console
 from skuad.detectors import DetectorTags, list_detectors
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     if args.name is not None:
         _show_one(find_detector(args.name), console)
@@ -24,11 +27,11 @@ def run(args, console) -> int:
     return 0
 
 
-def _tags(found):
+def _tags(found: DetectorTags) -> dict[str, Any]:
     return {key: getattr(found, key) for key in DetectorTags.KEYS}
 
 
-def _needs(found):
+def _needs(found: DetectorTags) -> str:
     if found.requires_checkpoint:
         return "a checkpoint"
     if "detector" in _parameters(found.estimator):
@@ -37,7 +40,7 @@ def _needs(found):
     return ", ".join(needs if found.zero_shot else [*needs, "good images"])
 
 
-def _parameters(estimator) -> dict:
+def _parameters(estimator: type) -> dict[str, str]:
     """Return the parameters of a class with their defaults as text."""
     parameters = inspect.signature(estimator).parameters.values()
     return {
@@ -46,9 +49,9 @@ def _parameters(estimator) -> dict:
     }
 
 
-def _show_one(estimator, console):
+def _show_one(estimator: type, console: Console) -> None:
     parameters = _parameters(estimator)
-    summary = inspect.getdoc(estimator).splitlines()[0]
+    summary = (inspect.getdoc(estimator) or "").partition("\n")[0]
     console.say(f"{estimator.__name__}: {summary}")
     console.say()
     console.table([("parameter", "default"), *parameters.items()])

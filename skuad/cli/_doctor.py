@@ -3,13 +3,17 @@
 import os
 import platform
 import time
-from importlib import metadata, util
+from argparse import Namespace
+from collections.abc import Collection, Iterable, Iterator
+from importlib import metadata
 
 import cv2
 import joblib
 import threadpoolctl
 
+import skuad
 from skuad import __version__
+from skuad.cli._console import Console
 from skuad.datasets import make_defect_images
 from skuad.detectors import PatchKNN
 from skuad.weights import PACKAGES, weights_folders
@@ -30,13 +34,13 @@ _OPENCV = (
 _SIDE, _N_IMAGES = 256, 20
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     installed = _versions((*_PACKAGES, *_OPENCV, *_OPTIONAL))
     faults = [*opencv_faults(installed), *_weights_faults()]
     machine = {**_machine(), **_devices("torch" in installed)}
     weights, speed = dict(_weights()), measure_speed()
-    where = os.path.dirname(util.find_spec("skuad").origin)
+    where = os.path.dirname(skuad.__file__)
     facts = [
         ("skuad", f"{__version__}, {where}"),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
@@ -75,7 +79,7 @@ def run(args, console) -> int:
     return 1 if faults else 0
 
 
-def opencv_faults(installed) -> list[str]:
+def opencv_faults(installed: Collection[str]) -> list[str]:
     """Say whether packages overwrite each other's files.
 
     Parameters
@@ -93,7 +97,7 @@ def opencv_faults(installed) -> list[str]:
     ]
 
 
-def _weights_faults():
+def _weights_faults() -> list[str]:
     """Name the folders of the environment variable that are not there."""
     listed = os.environ.get("SKUAD_WEIGHTS", "").split(os.pathsep)
     return [
@@ -103,7 +107,7 @@ def _weights_faults():
     ]
 
 
-def _versions(names) -> dict:
+def _versions(names: Iterable[str]) -> dict[str, str]:
     versions = {}
     for name in names:
         try:
@@ -113,7 +117,7 @@ def _versions(names) -> dict:
     return versions
 
 
-def _machine() -> dict:
+def _machine() -> dict[str, str]:
     blas = {
         f"{pool['internal_api']}: {pool['num_threads']}"
         for pool in threadpoolctl.threadpool_info()
@@ -124,7 +128,7 @@ def _machine() -> dict:
     }
 
 
-def _devices(has_torch) -> dict:
+def _devices(has_torch: bool) -> dict[str, str]:
     if not has_torch:
         return {"devices": "CPU (torch, which networks need, is not installed)"}
     import torch
@@ -138,7 +142,7 @@ def _devices(has_torch) -> dict:
     return {"devices": ", ".join(["CPU", *found])}
 
 
-def _weights():
+def _weights() -> Iterator[tuple[str, str]]:
     """Yield the name and the path of files of weights that are found by name."""
     for folder in weights_folders():
         if folder.is_dir():
@@ -146,12 +150,12 @@ def _weights():
                 if path.suffix in SUFFIXES:
                     yield path.stem, str(path)
     for name, package in PACKAGES.items():
-        path = package.path()
-        if path is not None and path.is_file():
-            yield name, str(path)
+        file = package.path()
+        if file is not None and file.is_file():
+            yield name, str(file)
 
 
-def measure_speed() -> dict:
+def measure_speed() -> dict[str, float]:
     """Time the default detector on images that are made here."""
     data = make_defect_images(
         "noise", n_train=5, n_good=_N_IMAGES, n_defective=1, size=_SIDE, random_state=0

@@ -5,15 +5,21 @@ import glob
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from skuad.cli._console import Failure, one_line, plain
+from skuad.cli._console import Console, Failure, one_line, plain
 from skuad.datasets._names import did_you_mean
 from skuad.io import IMAGE_SUFFIXES, atomic_path, find_images, read_image
+from skuad.utils._typing import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-def list_images(arguments, *, recursive=False) -> list[str]:
+def list_images(arguments: Iterable[str], *, recursive: bool = False) -> list[str]:
     """List the image files that folders, files and globs on the command line name.
 
     Parameters
@@ -36,7 +42,7 @@ def list_images(arguments, *, recursive=False) -> list[str]:
     ValueError
         If a folder holds no image.
     """
-    paths = {}
+    paths: dict[str, str] = {}
     for argument in arguments:
         if os.path.isdir(argument):
             found = find_images(argument, recursive=recursive)
@@ -49,8 +55,8 @@ def list_images(arguments, *, recursive=False) -> list[str]:
     return list(paths.values())
 
 
-def _from_pattern(argument):
-    found = []
+def _from_pattern(argument: str) -> list[str]:
+    found: list[str] = []
     if glob.has_magic(argument):
         found = sorted(glob.glob(argument, recursive=True))
         found = [path for path in found if path.lower().endswith(IMAGE_SUFFIXES)]
@@ -64,7 +70,9 @@ def _from_pattern(argument):
     return found
 
 
-def readable_images(paths, *, on_error, console) -> list[str]:
+def readable_images(
+    paths: Sequence[str], *, on_error: Literal["raise", "skip"], console: Console
+) -> list[str]:
     """Decode every file once, and leave out those that cannot be, if asked to.
 
     Raises
@@ -98,7 +106,7 @@ def readable_images(paths, *, on_error, console) -> list[str]:
     return readable
 
 
-def make_folder(path) -> str:
+def make_folder(path: str) -> str:
     """Make a folder for results, and make sure now that files can be written to it.
 
     Raises
@@ -118,7 +126,7 @@ def make_folder(path) -> str:
     return path
 
 
-def check_out_file(path, *, example="m.joblib"):
+def check_out_file(path: str, *, example: str = "m.joblib") -> None:
     """Make sure, before the work, that a file can be written.
 
     Raises
@@ -136,7 +144,7 @@ def check_out_file(path, *, example="m.joblib"):
     make_folder(os.path.dirname(path) or ".")
 
 
-def output_names(paths) -> list[str]:
+def output_names(paths: Sequence[str]) -> list[str]:
     """Name the outputs of images: their paths below what they share, without suffix.
 
     Images of one folder keep their names; those of several keep as much of the folders
@@ -149,7 +157,7 @@ def output_names(paths) -> list[str]:
         return [f"{i:06d}_{os.path.basename(path)}" for i, path in enumerate(paths)]
     whole = [os.path.relpath(place, shared) for place in places]
     stems = [os.path.splitext(name)[0] for name in whole]
-    seen = {}
+    seen: dict[str, int] = {}
     for stem in stems:
         seen[stem.casefold()] = seen.get(stem.casefold(), 0) + 1
     return [
@@ -169,18 +177,20 @@ class JsonLines:
         Records that it begins with, written in one step.
     """
 
-    def __init__(self, path, *, begin_with=()):
+    def __init__(
+        self, path: str, *, begin_with: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         self.path = path
         write_json_lines(path, begin_with)
         self._file = open(path, "ab", buffering=0)
 
-    def __enter__(self):
+    def __enter__(self) -> "Self":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def write(self, record: dict):
+    def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; if the disk is full, none of it stays."""
         line, end = _json_line(record), self._file.seek(0, os.SEEK_END)
         try:
@@ -192,30 +202,30 @@ class JsonLines:
             raise
 
 
-def write_json_lines(path, records):
+def write_json_lines(path: str, records: Iterable[Mapping[str, Any]]) -> None:
     """Write a file of JSON lines, in one step."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.writelines(map(_json_line, records))
 
 
-def _json_line(record):
+def _json_line(record: Mapping[str, Any]) -> bytes:
     return (json.dumps(plain(record)) + "\n").encode()
 
 
-def write_json(path, content: dict):
+def write_json(path: str, content: Mapping[str, Any]) -> None:
     """Write a JSON file with sorted keys, in one step."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(plain(content), file, indent=2, sort_keys=True, allow_nan=False)
         file.write("\n")
 
 
-def write_array(path, array):
+def write_array(path: str, array: Array) -> None:
     """Write an .npy file, in one step."""
     with atomic_path(path) as temporary:
         np.save(temporary, array)
 
 
-def size_of(path) -> str:
+def size_of(path: str) -> str:
     """Size of a file, for people."""
     size = os.path.getsize(path)
     exponent = next((e for e in (9, 6, 3) if size >= 10**e), 0)

@@ -1,20 +1,25 @@
 """skuad fit: from images of good parts to a file."""
 
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from joblib import parallel_config
 
+from skuad.base import final_step
 from skuad.cli._build import build_estimator
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
 from skuad.cli._files import check_out_file, readable_images, size_of
 from skuad.cli._good import good_images
-from skuad.cli._model import final_step, save_estimator
+from skuad.cli._model import save_estimator
 from skuad.inference import threshold_of
 from skuad.io import ImageSequence
 from skuad.utils import images_needed
+from skuad.utils._typing import Array
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     estimator = build_estimator(args)
     paths = good_images(args.images, recursive=args.recursive)
@@ -24,7 +29,7 @@ def run(args, console) -> int:
     save_estimator(estimator, args.out)
     threshold = threshold_of(estimator)
     rate = getattr(final_step(estimator), "false_alarm_rate", None)
-    facts = [("images", len(paths))]
+    facts: list[tuple[str, object]] = [("images", len(paths))]
     if threshold is None or rate is None:
         facts.append(("threshold", "none" if threshold is None else f"{threshold:.4g}"))
     else:
@@ -42,7 +47,7 @@ def run(args, console) -> int:
     return 0
 
 
-def supported_rate(n_images, rate) -> str:
+def supported_rate(n_images: int, rate: float) -> str:
     """Say what false-alarm rate the threshold stands for."""
     lowest = 1 / (n_images + 1)
     needed = images_needed(rate)
@@ -54,7 +59,14 @@ def supported_rate(n_images, rate) -> str:
     )
 
 
-def fit_on_files(estimator, paths, *, console, n_jobs=None, what="fitting"):
+def fit_on_files(
+    estimator: Any,
+    paths: Sequence[str],
+    *,
+    console: Console,
+    n_jobs: int | None = None,
+    what: str = "fitting",
+) -> Any:
     """Fit an estimator on image files, with a count of the images that were read.
 
     Returns
@@ -83,7 +95,7 @@ def fit_on_files(estimator, paths, *, console, n_jobs=None, what="fitting"):
 
 
 @contextmanager
-def _jobs(n_jobs):
+def _jobs(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
     else:
@@ -94,13 +106,13 @@ def _jobs(n_jobs):
 class _Counter:
     """A step that counts images and changes nothing; it does not count elsewhere."""
 
-    def __init__(self, count):
+    def __init__(self, count: Callable[[], object] | None) -> None:
         self._count = count
 
-    def __call__(self, image):
+    def __call__(self, image: Array) -> Array:
         if self._count is not None:
             self._count()
         return image
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, None]:
         return {"_count": None}

@@ -1,6 +1,7 @@
 """Images to learn from: no defects by accident."""
 
 import os
+from collections.abc import Iterable, Sequence
 
 from skuad.cli._console import Failure
 from skuad.cli._files import list_images
@@ -11,7 +12,7 @@ from skuad.io import IMAGE_SUFFIXES
 _DEPTH = 3
 
 
-def good_images(arguments, *, recursive) -> list[str]:
+def good_images(arguments: Sequence[str], *, recursive: bool) -> list[str]:
     """List the images of good parts that a command line names.
 
     Raises
@@ -33,11 +34,13 @@ def good_images(arguments, *, recursive) -> list[str]:
     return list_images(arguments, recursive=recursive)
 
 
-def _is_good(name):
+def _is_good(name: str) -> bool:
     return any(part.casefold() in GOOD_NAMES for part in name.split(os.sep))
 
 
-def _advice(folder, good, others, recursive):
+def _advice(
+    folder: str, good: Iterable[str], others: Sequence[str], recursive: bool
+) -> str:
     # What is for training comes first, and the shortest path.
     first = min(good, key=lambda name: ("train" not in name.split(os.sep), len(name)))
     give = os.path.join(folder, first)
@@ -50,7 +53,7 @@ def _advice(folder, good, others, recursive):
     return f"no image lies directly in {folder!r}: give the good ones, {give!r}"
 
 
-def _folders_with_images(root) -> dict:
+def _folders_with_images(root: str) -> dict[str, int]:
     """Return the folders of images below a root, as paths below it, and how many."""
     found = {}
     for folder, names, files in os.walk(root):

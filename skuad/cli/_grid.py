@@ -3,6 +3,9 @@
 import ast
 import json
 import os
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, TextIO
 
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
@@ -12,7 +15,9 @@ from skuad.cli._console import Failure
 _YAML = (".yaml", ".yml")
 
 
-def read_grid(arguments, *, n_iter=None, seed=0) -> list[dict]:
+def read_grid(
+    arguments: Iterable[str], *, n_iter: int | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
     """Read ``name=value,value`` arguments and files of them.
 
     Parameters
@@ -32,7 +37,7 @@ def read_grid(arguments, *, n_iter=None, seed=0) -> list[dict]:
     Failure
         If an argument or a file is something else.
     """
-    grid = {}
+    grid: dict[str, list[Any]] = {}
     for argument in arguments:
         if os.path.isfile(argument) or argument.endswith((".json", *_YAML)):
             grid |= _read_file(argument)
@@ -49,7 +54,7 @@ def read_grid(arguments, *, n_iter=None, seed=0) -> list[dict]:
     return list(ParameterSampler(grid, n_iter, random_state=seed))
 
 
-def as_text(value):
+def as_text(value: Any) -> Any:
     """Replace what JSON has not, in parameters, by its text."""
     if isinstance(value, dict):
         return {key: as_text(item) for key, item in value.items()}
@@ -60,19 +65,21 @@ def as_text(value):
     return " ".join(repr(value).split())
 
 
-def _read_values(text):
+def _read_values(text: str) -> list[Any]:
     try:
         return list(ast.literal_eval(f"({text},)"))
     except (ValueError, SyntaxError):
         return [read_value(value) for value in text.split(",")]
 
 
-def _read_file(path):
+def _read_file(path: str) -> dict[str, list[Any]]:
+    load: Callable[[TextIO], Any]
+    invalid: tuple[type[Exception], ...]
     if path.endswith(_YAML):
         yaml = _yaml()
         load, invalid, kind = yaml.safe_load, (yaml.YAMLError, ValueError), "YAML"
     else:
-        load, invalid, kind = json.load, ValueError, "JSON"
+        load, invalid, kind = json.load, (ValueError,), "JSON"
     try:
         with open(path, encoding="utf-8") as file:
             content = load(file)
@@ -88,7 +95,7 @@ def _read_file(path):
     return content
 
 
-def _yaml():
+def _yaml() -> ModuleType:
     try:
         import yaml
     except ImportError as error:

@@ -1,20 +1,24 @@
 """skuad infer: scores, decisions and pictures of images."""
 
 import os
+from argparse import Namespace
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from skuad.base import detect
-from skuad.cli._console import Failure
+from skuad.base import detect, final_step
+from skuad.cli._console import Console, Failure
 from skuad.cli._files import JsonLines, list_images, make_folder, output_names
 from skuad.cli._job import Job
-from skuad.cli._model import final_step, load_estimator, override_tiles
+from skuad.cli._model import load_estimator, override_tiles
 from skuad.cli._parallel import run_in_parallel
 from skuad.cli._predictions import Summary, done_before, write_csv
+from skuad.cli._stream import Record
 from skuad.cli._watch import stopped_by_signals, watch
 from skuad.inference import threshold_of
 from skuad.utils import false_alarm_offset
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     _check_arguments(args)
     estimator = override_tiles(load_estimator(args.model), args, console)
@@ -65,7 +69,7 @@ def run(args, console) -> int:
     return 1 if summary.n_failed else 0
 
 
-def _check_arguments(args):
+def _check_arguments(args: Namespace) -> None:
     if args.false_alarm_rate is not None and not args.calibrate:
         raise Failure(
             "--false-alarm-rate needs --calibrate GOOD_IMAGES: without them the "
@@ -82,7 +86,7 @@ def _check_arguments(args):
             raise Failure(f"--watch takes folders, and there is no folder {folder!r}")
 
 
-def _images(args):
+def _images(args: Namespace) -> list[str]:
     """List the images, without those that an earlier run has written."""
     own = tuple(
         os.path.join(os.path.abspath(args.out), name) + os.sep
@@ -95,7 +99,7 @@ def _images(args):
     return paths
 
 
-def _calibrated(estimator, args, console) -> float:
+def _calibrated(estimator: Any, args: Namespace, console: Console) -> float:
     """Set the threshold by scores of good images."""
     rate = args.false_alarm_rate or getattr(
         final_step(estimator), "false_alarm_rate", 0.01
@@ -107,7 +111,9 @@ def _calibrated(estimator, args, console) -> float:
     return -false_alarm_offset(scores, rate)
 
 
-def _look(job, paths, done, args, console):
+def _look(
+    job: Job, paths: list[str], done: Collection[str], args: Namespace, console: Console
+) -> Iterator[Record]:
     """Yield the records of images, in their order."""
     items = [
         (path, name)
@@ -133,7 +139,9 @@ def _look(job, paths, done, args, console):
             progress.update()
 
 
-def _watch(job, paths, done, args, console):
+def _watch(
+    job: Job, paths: list[str], done: Collection[str], args: Namespace, console: Console
+) -> Iterator[Record]:
     """Yield the records of images as they come, until a signal."""
     if not console.quiet:
         console.tell(f"watching {', '.join(args.images)}; Ctrl-C ends it")

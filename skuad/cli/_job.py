@@ -2,18 +2,24 @@
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skuad.base import final_step
+from skuad.cli._console import Console
 from skuad.cli._files import write_array
-from skuad.cli._model import final_step
 from skuad.cli._pictures import Pictures
-from skuad.cli._stream import decide, detect_each
+from skuad.cli._stream import Detection, Record, decide, detect_each
 from skuad.inference import regions_of
 from skuad.io import write_image
+from skuad.utils._typing import Array, ImagesLike
+
+#: Path of an image, and the name of its outputs.
+Item: TypeAlias = tuple[str, str]
 
 # Regions of an image that are written down; noise has thousands.
 _MOST_REGIONS = 50
@@ -42,7 +48,16 @@ class Job:
         Whether tracebacks of errors are printed.
     """
 
-    def __init__(self, estimator, threshold, *, out, overlays, map_format, verbose):
+    def __init__(
+        self,
+        estimator: Any,
+        threshold: float | None,
+        *,
+        out: str,
+        overlays: Literal["all", "anomalous", "none"],
+        map_format: Literal["npy", "tiff"] | None,
+        verbose: bool,
+    ) -> None:
         self.estimator = estimator
         self.threshold = threshold
         self.maps = os.path.join(out, "maps")
@@ -53,7 +68,7 @@ class Job:
         if overlays != "none":
             self.pictures = Pictures(os.path.join(out, "overlays"), threshold)
 
-    def run(self, items):
+    def run(self, items: Sequence[Item]) -> Iterator[Record]:
         """Yield a record for predictions.jsonl per image, in order.
 
         Parameters
@@ -63,30 +78,33 @@ class Job:
         """
         # Absolute, for a process that works elsewhere.
         paths = [os.path.abspath(path) for path, _ in items]
-        console = SimpleNamespace(verbose=self.verbose)
+        console = Console(verbose=self.verbose)
         # Files are written while the next images are looked at: drawing and encoding
         # let go of Python's lock.
-        waiting = deque()
+        waiting: deque[tuple[Record, Future[None]]] = deque()
         with ThreadPoolExecutor(_WRITERS) as writers:
             for detection in detect_each(self.estimator, paths, console):
                 path, name = items[detection.index]
                 record = self._record(detection, path)
-                if self.pictures is not None and detection.error is None:
-                    self.pictures.fix_colors(detection.anomaly_map)
+                anomaly_map, most = detection.anomaly_map, _WAITING
+                if anomaly_map is not None:
+                    most = max(1, min(most, _PIXELS // anomaly_map.size))
+                    if self.pictures is not None:
+                        self.pictures.fix_colors(anomaly_map)
                 waiting.append((record, writers.submit(self._write, name, detection)))
-                most = _PIXELS // np.size(detection.anomaly_map)
-                most = max(1, min(most, _WAITING))
                 while waiting and (len(waiting) > most or waiting[0][1].done()):
                     yield _finished(*waiting.popleft())
             while waiting:
                 yield _finished(*waiting.popleft())
 
-    def _record(self, detection, path):
+    def _record(self, detection: Detection, path: str) -> Record:
         record = {**detection.record(self.threshold), "path": path}
-        return record if detection.error else {**record, **self._details(detection)}
+        if detection.anomaly_map is None:
+            return record
+        return {**record, **self._details(detection.path, detection.anomaly_map)}
 
-    def _write(self, name, detection):
-        if detection.error is not None:
+    def _write(self, name: str, detection: Detection) -> None:
+        if detection.anomaly_map is None:
             return
         if self.map_format is not None:
             path = os.path.join(self.maps, f"{name}.{self.map_format}")
@@ -94,32 +112,30 @@ class Job:
             anomaly_map = detection.anomaly_map.astype(np.float32, copy=False)
             write = write_array if self.map_format == "npy" else write_image
             write(path, anomaly_map)
-        if self._is_drawn(detection):
+        if self.pictures is not None and self._is_drawn(detection):
             self.pictures.write(name, detection)
 
-    def _is_drawn(self, detection):
+    def _is_drawn(self, detection: Detection) -> bool:
         if self.overlays == "anomalous":
             return decide(detection.score, self.threshold) == "anomalous"
         return self.overlays == "all"
 
-    def _details(self, detection):
-        details = {}
+    def _details(self, path: str, anomaly_map: Array) -> Record:
+        details: Record = {}
         if hasattr(final_step(self.estimator), "p_values"):
-            (p_value,) = p_values(self.estimator, [detection.path])
+            (p_value,) = p_values(self.estimator, [path])
             details["p_value"] = float(p_value)
-        regions = regions_of(
-            self.estimator, detection.anomaly_map, threshold=self.threshold
-        )
+        regions = regions_of(self.estimator, anomaly_map, threshold=self.threshold)
         details["regions"] = None if regions is None else regions[:_MOST_REGIONS]
         return details
 
 
-def _finished(record, writing):
+def _finished(record: Record, writing: Future[None]) -> Record:
     writing.result()  # raises what it raised
     return record
 
 
-def p_values(estimator, X):
+def p_values(estimator: Any, X: ImagesLike) -> Array:
     """P-values of images, from the detector in which an estimator ends."""
     if isinstance(estimator, Pipeline):
         steps = estimator[:-1]

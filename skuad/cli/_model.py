@@ -2,7 +2,10 @@
 
 import os
 import warnings
+from argparse import Namespace
+from collections.abc import Iterator
 from copy import copy
+from typing import Any
 
 import joblib
 import numpy as np
@@ -12,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skuad import __version__
 from skuad.base import MetaMapDetector, final_step
-from skuad.cli._console import Failure, one_line
+from skuad.cli._console import Console, Failure, one_line
 from skuad.datasets._names import did_you_mean
 from skuad.detectors import Tiled
 from skuad.io import dump_atomically
@@ -20,7 +23,7 @@ from skuad.io import dump_atomically
 _VERSION = "skuad_version_"
 
 
-def check_stride(stride, tile):
+def check_stride(stride: int | None, tile: int) -> None:
     """Raise if tiles do not touch."""
     if stride is not None and stride > tile:
         raise Failure(
@@ -29,7 +32,7 @@ def check_stride(stride, tile):
         )
 
 
-def load_estimator(path):
+def load_estimator(path: str) -> Any:
     """Load a fitted estimator from a file.
 
     Raises
@@ -48,7 +51,7 @@ def load_estimator(path):
     return estimator
 
 
-def load_file(path):
+def load_file(path: str) -> Any:
     """Load an estimator that makes maps, fitted or not.
 
     Raises
@@ -92,13 +95,13 @@ def load_file(path):
     return estimator
 
 
-def save_estimator(estimator, path):
+def save_estimator(estimator: Any, path: str) -> None:
     """Store a fitted estimator, with the version of skuad that fitted it."""
     setattr(estimator, _VERSION, __version__)
     dump_atomically(estimator, path)
 
 
-def _chain(estimator):
+def _chain(estimator: Any) -> Iterator[Any]:
     """Yield an estimator and all in it that its images pass."""
     yield estimator
     if isinstance(estimator, Pipeline):
@@ -109,12 +112,12 @@ def _chain(estimator):
             yield from _chain(getattr(estimator, name))
 
 
-def find_tiled(estimator) -> Tiled | None:
+def find_tiled(estimator: Any) -> Tiled | None:
     """Return the fitted `Tiled` that images pass, or None."""
     return next((part for part in _chain(estimator) if isinstance(part, Tiled)), None)
 
 
-def with_tiles(estimator, **tiles):
+def with_tiles(estimator: Any, **tiles: Any) -> Any:
     """Run a detector that was fitted on whole images on tiles, without refitting.
 
     Parameters
@@ -149,7 +152,7 @@ def with_tiles(estimator, **tiles):
     return tiled
 
 
-def override_tiles(estimator, args, console):
+def override_tiles(estimator: Any, args: Namespace, console: Console) -> Any:
     """Apply the arguments on tiles to a loaded estimator.
 
     Returns

@@ -3,6 +3,8 @@
 import argparse
 import difflib
 import re
+from collections.abc import Iterable
+from typing import NoReturn
 
 PREPROCESSING = ("gray-world", "max-rgb", "homomorphic")
 """Steps before the detector that the command line knows."""
@@ -14,7 +16,7 @@ BACKENDS = ("loky", "dask")
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, with the nearest name for a wrong one."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if wrong:
             known = [name.strip(" '") for name in wrong[2].split(",")]
@@ -24,15 +26,15 @@ class Parser(argparse.ArgumentParser):
             message += _nearest(wrong[1], self.known_options())
         self.exit(2, f"skuad: error: {message} (see {self.prog} --help)\n")
 
-    def known_options(self):
+    def known_options(self) -> list[str]:
         """List the long options of this command, or of all commands."""
-        options, parsers = [], [self, *self.commands().values()]
-        for parser in parsers:
+        options: list[str] = []
+        for parser in [self, *self.commands().values()]:
             for action in parser._actions:
                 options += [o for o in action.option_strings if o.startswith("--")]
         return options
 
-    def commands(self) -> dict:
+    def commands(self) -> dict[str, "Parser"]:
         """Return the parsers of the commands below this one, by name."""
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
@@ -40,12 +42,12 @@ class Parser(argparse.ArgumentParser):
         return {}
 
 
-def _nearest(name, known):
+def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f". Did you mean {near[0]!r}?" if near else ""
 
 
-def count(text):
+def count(text: str) -> int:
     """Read a whole number of 1 or more."""
     value = int(text)
     if value < 1:
@@ -53,7 +55,7 @@ def count(text):
     return value
 
 
-def rate(text):
+def rate(text: str) -> float:
     """Read a share between 0 and 1."""
     value = float(text)
     if not 0 < value < 1:
@@ -65,21 +67,21 @@ def rate(text):
 count.__name__ = "whole number"
 
 
-def add_out_folder(parser):
+def add_out_folder(parser: Parser) -> None:
     """Add the folder that a command writes to."""
     parser.add_argument(
         "--out", metavar="DIR", required=True, help="folder to write to"
     )
 
 
-def add_recursive(parser):
+def add_recursive(parser: Parser) -> None:
     """Add the option that looks into sub-folders."""
     parser.add_argument(
         "-r", "--recursive", action="store_true", help="look into sub-folders too"
     )
 
 
-def add_dataset(parser):
+def add_dataset(parser: Parser) -> None:
     """Add what names a data set and its categories."""
     parser.add_argument("dataset", metavar="DATASET", help="mvtec_ad, folder, ...")
     parser.add_argument("root", metavar="ROOT", help="folder of the data set")
@@ -98,7 +100,7 @@ def add_dataset(parser):
     )
 
 
-def add_detector(parser, *, false_alarm_rate):
+def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
     """Add the options that describe an estimator, see `skuad.cli._model`."""
     group = parser.add_argument_group("detector")
     group.add_argument(
@@ -159,7 +161,7 @@ def add_detector(parser, *, false_alarm_rate):
     add_tiles(parser)
 
 
-def add_tiles(parser):
+def add_tiles(parser: Parser) -> argparse._ArgumentGroup:
     """Add the options of tiles; return their group."""
     group = parser.add_argument_group("tiles, for high-resolution images")
     group.add_argument(

@@ -1,10 +1,14 @@
 """Images on many processes or machines, through joblib."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from joblib import Parallel, delayed, parallel_config
 
 from skuad.cli._console import Failure
+from skuad.cli._job import Item, Job
+from skuad.cli._stream import Record
 from skuad.utils._optional import import_optional
 
 # Images that a process takes at once.
@@ -13,7 +17,14 @@ _CHUNK = 16
 _TIMEOUT = 10
 
 
-def run_in_parallel(job, items, *, n_jobs, backend, scheduler):
+def run_in_parallel(
+    job: Job,
+    items: Sequence[Item],
+    *,
+    n_jobs: int | None,
+    backend: Literal["loky", "dask"],
+    scheduler: str | None,
+) -> Iterator[Record]:
     """Yield the records of a job, in the order of the items.
 
     Parameters
@@ -42,12 +53,17 @@ def run_in_parallel(job, items, *, n_jobs, backend, scheduler):
             yield from records
 
 
-def _run(job, chunk):
+def _run(job: Job, chunk: Sequence[Item]) -> list[Record]:
     return list(job.run(chunk))
 
 
 @contextmanager
-def _engine(backend, scheduler, n_jobs, job):
+def _engine(
+    backend: Literal["loky", "dask"],
+    scheduler: str | None,
+    n_jobs: int | None,
+    job: Job,
+) -> Iterator[None]:
     n_jobs = -1 if n_jobs is None else n_jobs
     if backend != "dask":
         with parallel_config(backend=backend, n_jobs=n_jobs):

@@ -4,9 +4,11 @@ import os
 
 import numpy as np
 
+from skuad.cli._stream import Detection
 from skuad.inspection import displayable, panel
 from skuad.inspection._screen import fit_to_screen
 from skuad.io import read_image, write_image
+from skuad.utils._typing import Array
 
 # Sides of pictures: they are for screens.
 _LEAST_SIDE, _LARGEST_SIDE = 256, 1200
@@ -23,17 +25,25 @@ class Pictures:
         It fixes the colour scale of all pictures. Without one, the first map does.
     """
 
-    def __init__(self, folder, threshold):
+    def __init__(self, folder: str, threshold: float | None) -> None:
         self.folder = folder
         self.threshold = threshold
-        self._scale = None
+        self._scale: tuple[float, float] | None = None
 
-    def fix_colors(self, anomaly_map):
+    def fix_colors(self, anomaly_map: Array) -> tuple[float, float]:
         """Choose the colour scale of all pictures, unless that is done."""
         if self._scale is None:
             self._scale = color_scale(self.threshold, anomaly_map)
+        return self._scale
 
-    def write(self, name, detection, *, mask=None, caption="") -> str:
+    def write(
+        self,
+        name: str,
+        detection: Detection,
+        *,
+        mask: Array | None = None,
+        caption: str = "",
+    ) -> str:
         """Write the picture of a detection and return its path.
 
         Parameters
@@ -47,11 +57,14 @@ class Pictures:
         caption : str, default=""
             Said before the score.
         """
-        self.fix_colors(detection.anomaly_map)
-        vmin, vmax = self._scale
-        image = displayable(read_image(detection.path))
+        assert detection.anomaly_map is not None and detection.score is not None
+        vmin, vmax = self.fix_colors(detection.anomaly_map)
         image, anomaly_map, mask = fit_to_screen(
-            image, detection.anomaly_map, mask, least=_LEAST_SIDE, largest=_LARGEST_SIDE
+            displayable(read_image(detection.path)),
+            detection.anomaly_map,
+            mask,
+            least=_LEAST_SIDE,
+            largest=_LARGEST_SIDE,
         )
         score = f"score {detection.score:.3g}"
         if self.threshold is not None:
@@ -72,7 +85,7 @@ class Pictures:
         return path
 
 
-def color_scale(threshold, first_map) -> tuple[float, float]:
+def color_scale(threshold: float | None, first_map: Array) -> tuple[float, float]:
     """Choose the values of no and of full heat for a set of images.
 
     Heat begins at half the threshold, above most pixels of good images, and is full

@@ -2,10 +2,12 @@
 
 import csv
 import json
+from typing import Any
 
 import numpy as np
 
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
+from skuad.cli._stream import Record
 from skuad.io import atomic_path
 
 # Images with the highest scores that are named on the terminal.
@@ -14,7 +16,7 @@ _NAMED = 5
 _COLUMNS = ("path", "score", "threshold", "decision", "p_value", "n_regions", "error")
 
 
-def done_before(path, threshold) -> list[dict]:
+def done_before(path: str, threshold: float | None) -> list[Record]:
     """Return the records of images that an earlier run has finished.
 
     Lines of images that failed are left out, and a last line that was cut off.
@@ -29,7 +31,7 @@ def done_before(path, threshold) -> list[dict]:
             lines = file.read().split("\n")
     except FileNotFoundError:
         return []
-    records = {}
+    records: dict[str, Record] = {}
     for number, line in enumerate(lines[:-1], 1):  # a whole line ends in a newline
         try:
             record = json.loads(line)
@@ -55,7 +57,7 @@ def done_before(path, threshold) -> list[dict]:
     return list(records.values())
 
 
-def write_csv(path, predictions):
+def write_csv(path: str, predictions: str) -> None:
     """Write the lines of predictions.jsonl as a table, in one step."""
     with (
         open(predictions, encoding="utf-8") as lines,
@@ -79,12 +81,12 @@ class Summary:
     threshold : float or None
     """
 
-    def __init__(self, threshold):
+    def __init__(self, threshold: float | None) -> None:
         self.threshold = threshold
-        self._highest = []
+        self._highest: list[Record] = []
         self.n_done = self.n_flagged = self.n_failed = 0
 
-    def add(self, record):
+    def add(self, record: Record) -> None:
         """Count a record."""
         if "error" in record:
             self.n_failed += 1
@@ -96,12 +98,12 @@ class Summary:
         del self._highest[_NAMED:]
 
     @staticmethod
-    def line(record) -> str:
+    def line(record: Record) -> str:
         """Say what was found in an image."""
         decision = record["decision"] or ""
         return f"  {record['score']:8.4g}  {decision:9}  {record['path']}"
 
-    def results(self) -> dict:
+    def results(self) -> dict[str, Any]:
         """Return the counts, for machines."""
         return {
             "n_images": self.n_done + self.n_failed,
@@ -110,7 +112,7 @@ class Summary:
             "threshold": self.threshold,
         }
 
-    def report(self, console, *, n_before=0):
+    def report(self, console: Console, *, n_before: int = 0) -> None:
         """Say what was found."""
         if self.n_done and self.threshold is None:
             console.say(f"{self.n_done} images scored; no threshold, so no decisions")

@@ -2,21 +2,28 @@
 
 import json
 import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
 from skuad.cli._datasets import DATASETS
 from skuad.cli._files import check_out_file, size_of
 from skuad.cli._model import load_estimator
-from skuad.cli._stream import detect_each
+from skuad.cli._stream import Record, detect_each
 from skuad.datasets import load_dataset
 from skuad.inspection import CategoryReport, write_report
 from skuad.metrics._spool import MapSpool
+from skuad.model_selection._benchmark_rows import Row
 from skuad.weights._digest import read_sha256
 
+#: Target, mask and type of defect of images, by absolute path.
+_Truth: TypeAlias = dict[str, tuple[int, str, str]]
 
-def run(args, console) -> int:
+
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     result = _read_result(args.result)
     out = args.out or os.path.join(args.result, "report.html")
@@ -36,7 +43,7 @@ def run(args, console) -> int:
     return 1 if n_failed else 0
 
 
-def _read_result(folder) -> dict:
+def _read_result(folder: str) -> dict[str, Any]:
     """Read results.json and predictions.jsonl of a benchmark."""
     path = os.path.join(folder, "results.json")
     if not os.path.isdir(folder):
@@ -61,7 +68,7 @@ def _read_result(folder) -> dict:
     return result
 
 
-def _find_truth(data, category) -> dict:
+def _find_truth(data: Mapping[str, Any], category: str) -> _Truth:
     """Return target, mask and type of defect of test images, by absolute path."""
     name = DATASETS.get(data["name"])
     if name is None:
@@ -77,11 +84,18 @@ def _find_truth(data, category) -> dict:
     }
 
 
-def _is_folder_itself(root, category):
+def _is_folder_itself(root: str, category: str) -> bool:
     return os.path.basename(os.path.abspath(root)) == category
 
 
-def _report(args, name, category, lines, truth, console):
+def _report(
+    args: Namespace,
+    name: str,
+    category: Row,
+    lines: Sequence[Record],
+    truth: _Truth,
+    console: Console,
+) -> tuple[CategoryReport, int]:
     """Score the images of a category; return its report and the number of failures."""
     lines = [line for line in lines if line["score"] is not None]
     unknown = [line["path"] for line in lines if _place(line) not in truth]
@@ -100,7 +114,7 @@ def _report(args, name, category, lines, truth, console):
     ):
         for detection in detect_each(estimator, [ln["path"] for ln in lines], console):
             progress.update()
-            if detection.error is not None:
+            if detection.anomaly_map is None or detection.score is None:
                 progress.clear()
                 console.tell(f"error: {detection.path}: {detection.error}")
                 continue
@@ -135,5 +149,5 @@ def _report(args, name, category, lines, truth, console):
     return report, len(lines) - len(done)
 
 
-def _place(line):
+def _place(line: Record) -> str:
     return os.path.abspath(line["path"])

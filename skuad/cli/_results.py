@@ -45,6 +45,8 @@ threshold
 
 import os
 import platform
+from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,6 +55,7 @@ import sklearn
 
 from skuad import __version__
 from skuad.cli._files import write_json
+from skuad.model_selection._benchmark_rows import Row
 
 # Metrics that the table shows if they are there, with their headings; AUPRO once only.
 _METRICS = {
@@ -75,14 +78,14 @@ _OF_THE_WHOLE = {
 }
 
 
-def results_of(rows) -> tuple[dict, dict]:
+def results_of(rows: list[Row]) -> tuple[dict[str, Row], Row]:
     """Turn the rows of `run_benchmark` into results by category, and their mean."""
     begins = [number for number, row in enumerate(rows) if row["subset"] == "all"]
     mean = {k: v for k, v in rows[begins[-1]].items() if k not in _ELSEWHERE}
     del mean["threshold"]
     if len(begins) > 1:  # the last ones are means
         rows = rows[: begins[-1]]
-    results = {}
+    results: dict[str, Row] = {}
     for row in rows:
         name, subset = row["category"], row["subset"]
         found = {key: value for key, value in row.items() if key not in _ELSEWHERE}
@@ -96,7 +99,7 @@ def results_of(rows) -> tuple[dict, dict]:
     return results, mean
 
 
-def table(results, mean, *, first: str) -> list[str]:
+def table(results: dict[str, Row], mean: Row, *, first: str) -> list[str]:
     """Lay out the results of categories as lines of text.
 
     Parameters
@@ -111,7 +114,7 @@ def table(results, mean, *, first: str) -> list[str]:
     if "aupro@0.05" in metrics:
         metrics.remove("aupro")
     tops, heads = zip(*(_METRICS[name] for name in metrics), strict=True)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("", *tops, "ms per", "", "false", "defects"),
         (first, *heads, "image", "threshold", "alarms", "found"),
     ]
@@ -136,7 +139,7 @@ def table(results, mean, *, first: str) -> list[str]:
     return lines
 
 
-def _row(name, found, metrics):
+def _row(name: str, found: Row, metrics: Iterable[str]) -> tuple[str, ...]:
     return (
         name,
         *(_number(found.get(metric, np.nan), ".3f") for metric in metrics),
@@ -147,16 +150,24 @@ def _row(name, found, metrics):
     )
 
 
-def _number(value, form, nothing="-"):
+def _number(value: float | None, form: str, nothing: str = "-") -> str:
     return nothing if value is None or np.isnan(value) else f"{value:{form}}"
 
 
-def _share(count, total):
+def _share(count: float, total: int) -> str:
     return "-" if np.isnan(count) else f"{count} of {total}"
 
 
 def write_results(
-    out, categories, mean, failed, *, command, data, estimator, seed
+    out: str,
+    categories: dict[str, Row],
+    mean: Row,
+    failed: dict[str, str],
+    *,
+    command: str,
+    data: dict[str, Any],
+    estimator: Any,
+    seed: int,
 ) -> str:
     """Write results.json; see the module for its keys.
 

@@ -4,13 +4,16 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from skuad.base import detect
-from skuad.cli._console import error_line
+from skuad.cli._console import Console, error_line
+from skuad.utils._typing import Array
+
+#: A line of predictions.jsonl.
+Record: TypeAlias = dict[str, Any]
 
 # So many images are given to a detector at once: enough to fill the batches of a
 # network, and few enough that an estimator that is not lazy holds few of them.
@@ -37,12 +40,12 @@ class Detection:
 
     index: int
     path: str
-    anomaly_map: np.ndarray | None
+    anomaly_map: Array | None
     score: float | None
     seconds: float
     error: str | None = None
 
-    def record(self, threshold: float | None) -> dict:
+    def record(self, threshold: float | None) -> Record:
         """Describe it for predictions.jsonl."""
         if self.error is not None:
             return {
@@ -60,14 +63,16 @@ class Detection:
         }
 
 
-def decide(score: float, threshold: float | None) -> str | None:
+def decide(score: float | None, threshold: float | None) -> str | None:
     """Return "anomalous" above the threshold, else "good"; None without a threshold."""
-    if threshold is None:
+    if score is None or threshold is None:
         return None
     return "anomalous" if score > threshold else "good"
 
 
-def detect_each(estimator, paths, console) -> Iterator[Detection]:
+def detect_each(
+    estimator: Any, paths: Sequence[str], console: Console
+) -> Iterator[Detection]:
     """Yield what is found in every image, in order, errors included.
 
     Parameters
@@ -111,7 +116,7 @@ def detect_each(estimator, paths, console) -> Iterator[Detection]:
             index, size = index + 1, _CHUNK
 
 
-def without_path(fault, path):
+def without_path(fault: str, path: str) -> str:
     """Leave out of a message the image it is about, which stands beside it."""
     name = re.escape(path)
     return re.sub(rf"^(image \d+ \({name}\)(: |, )|Cannot read '{name}': )+", "", fault)

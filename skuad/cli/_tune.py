@@ -1,6 +1,9 @@
 """skuad tune: which parameters are best on a data set."""
 
 import os
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from joblib import Memory, Parallel, delayed
@@ -8,7 +11,7 @@ from sklearn.base import clone
 
 from skuad import __version__
 from skuad.cli._build import build_estimator
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
 from skuad.cli._datasets import DATASETS
 from skuad.cli._files import make_folder, write_json
 from skuad.cli._fit import fit_on_files
@@ -18,12 +21,16 @@ from skuad.datasets import load_dataset
 from skuad.datasets._names import check_name
 from skuad.metrics import get_map_scorer
 from skuad.model_selection import GoodTrainKFold
+from skuad.utils._typing import MasksLike
+
+#: Name of a category, its images and their truth.
+_Category: TypeAlias = tuple[str, list[str], list[str | int | None]]
 
 # Combinations that are named on the terminal.
 _NAMED = 20
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     check_name(args.dataset, DATASETS, "data set")
     candidates = read_grid(args.grid, n_iter=args.n_iter, seed=args.seed)
@@ -72,7 +79,7 @@ def run(args, console) -> int:
     return 0
 
 
-def _threshold_free(args, candidate):
+def _threshold_free(args: Namespace, candidate: dict[str, Any]) -> Any:
     """Make the estimator of a combination; a search needs no thresholds."""
     estimator = build_estimator(args, candidate)
     names = [
@@ -83,7 +90,7 @@ def _threshold_free(args, candidate):
     return estimator.set_params(**dict.fromkeys(names, None))
 
 
-def _categories(args):
+def _categories(args: Namespace) -> list[_Category]:
     """Return the name, the images and their truth (see `map_metrics`) of categories."""
     wanted = args.category
     if wanted == ["all"] or wanted is None:
@@ -94,10 +101,10 @@ def _categories(args):
         if others:
             raise Failure("of a folder, --category is one sub-folder, or all")
     data = load_dataset(dataset, args.root, wanted, missing_mask=args.missing_mask)
-    found = []
+    found: list[_Category] = []
     for name in dict.fromkeys(data.category.tolist()):
         here = (data.category == name) & (data.target != 0)
-        truth = [
+        truth: list[str | int | None] = [
             None if target == 1 else mask or -1
             for target, mask in zip(
                 data.target[here], data.masks[here].tolist(), strict=True
@@ -113,20 +120,26 @@ def _categories(args):
     return found
 
 
-def _score_all(estimators, categories, metric, cache, args, console):
+def _score_all(
+    estimators: list[Any],
+    categories: list[_Category],
+    metric: str,
+    cache: str,
+    args: Namespace,
+    console: Console,
+) -> list[list[float]]:
     """Return the scores of every combination, one per category and fold."""
     score = Memory(cache, verbose=0).cache(score_fold)
     tasks = []
     for _, paths, truth in categories:
-        paths, target = np.array(paths), [1 if y is None else -1 for y in truth]
-        folds = list(GoodTrainKFold(args.folds).split(paths, target))
+        files, target = np.array(paths), [1 if y is None else -1 for y in truth]
+        folds = list(GoodTrainKFold(args.folds).split(files, target))
         stamps = [_stamp(path) for path in paths]
-        if metric.startswith("image_"):
-            truth = target
+        known = target if metric.startswith("image_") else truth
         for train, test in folds:
-            y = [truth[i] for i in test]
+            y = [known[i] for i in test]
             marks = [stamps[i] for i in [*train, *test]]
-            tasks.append((paths[train].tolist(), paths[test].tolist(), y, marks))
+            tasks.append((files[train].tolist(), files[test].tolist(), y, marks))
     parallel = Parallel(n_jobs=args.n_jobs, return_as="generator")
     found = parallel(
         delayed(score)(estimator, *task, metric, __version__)
@@ -143,7 +156,15 @@ def _score_all(estimators, categories, metric, cache, args, console):
     return [flat[i : i + len(tasks)] for i in range(0, total, len(tasks))]
 
 
-def score_fold(estimator, train, test, y, marks, metric, version):
+def score_fold(
+    estimator: Any,
+    train: list[str],
+    test: list[str],
+    y: MasksLike,
+    marks: list[tuple[int, int]],
+    metric: str,
+    version: str,
+) -> float:
     """Fit on one fold and measure on the other; what it depends on are arguments.
 
     Parameters
@@ -162,12 +183,17 @@ def score_fold(estimator, train, test, y, marks, metric, version):
     return float(get_map_scorer(metric)(clone(estimator).fit(train), test, y))
 
 
-def _stamp(path):
+def _stamp(path: str) -> tuple[int, int]:
     state = os.stat(path)
     return state.st_size, state.st_mtime_ns
 
 
-def _fit_best(args, parameters, categories, console):
+def _fit_best(
+    args: Namespace,
+    parameters: dict[str, Any],
+    categories: list[_Category],
+    console: Console,
+) -> list[str]:
     """Fit the best combination on all good images, and write it per category."""
     models = []
     for name, paths, truth in categories:
@@ -187,7 +213,7 @@ def _fit_best(args, parameters, categories, console):
     return models
 
 
-def _show(results, metric, console):
+def _show(results: Sequence[dict[str, Any]], metric: str, console: Console) -> None:
     names = list(dict.fromkeys(key for each in results for key in each["parameters"]))
     rows = [
         (

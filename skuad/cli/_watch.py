@@ -4,9 +4,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeAlias
 
 from skuad.io import find_images, read_image
+
+#: Size and time of change of a file; None if it is not there.
+_State: TypeAlias = tuple[int, int] | None
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 _POLL = 0.2
 """Seconds between two looks at the folders."""
@@ -32,15 +39,22 @@ class Watcher:
     """
 
     def __init__(
-        self, folders, *, recursive, leave_out=(), done=(), clock=time.monotonic
-    ):
+        self,
+        folders: Sequence[str],
+        *,
+        recursive: bool,
+        leave_out: Iterable[str] = (),
+        done: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.folders = folders
         self.recursive = recursive
         self._leave_out = tuple(folder + os.sep for folder in leave_out)
         self._clock = clock
-        self._seen = {}  # path -> state and when it was first seen so
+        # By path: its state, and when it was first seen so.
+        self._seen: dict[str, tuple[_State, float]] = {}
         self._given = {path: _state(path) for path in done}
-        self._names = {}  # name -> path that has it
+        self._names: dict[str, str] = {}  # name -> path that has it
 
     def ready(self) -> list[tuple[str, str]]:
         """Return the (path, name of outputs) of files that can be read now."""
@@ -60,7 +74,7 @@ class Watcher:
                     found.append((path, self._name(path, place)))
         return found
 
-    def _is_whole(self, path, place, state):
+    def _is_whole(self, path: str, place: str, state: _State) -> bool:
         now = self._clock()
         last, since = self._seen.get(place, (None, now))
         if last != state:
@@ -70,7 +84,7 @@ class Watcher:
             return False
         return now - since >= _PATIENCE or _is_readable(path)
 
-    def _name(self, path, place):
+    def _name(self, path: str, place: str) -> str:
         """Name outputs as `output_names` would, knowing no later file."""
         folders = [os.path.abspath(folder) for folder in self.folders]
         whole = os.path.relpath(place, os.path.commonpath(folders))
@@ -79,7 +93,14 @@ class Watcher:
         return whole if taken else name
 
 
-def watch(folders, *, recursive, leave_out, done, stopped):
+def watch(
+    folders: Sequence[str],
+    *,
+    recursive: bool,
+    leave_out: Iterable[str],
+    done: Iterable[str],
+    stopped: threading.Event,
+) -> Iterator[list[tuple[str, str]]]:
     """Yield lists of (path, name of outputs) as files come, until `stopped` is set.
 
     Parameters
@@ -100,15 +121,15 @@ def watch(folders, *, recursive, leave_out, done, stopped):
 
 
 @contextmanager
-def stopped_by_signals():
+def stopped_by_signals() -> Iterator[threading.Event]:
     """Give an event that Ctrl-C and SIGTERM set, once; a second one interrupts.
 
     An image that is being looked at is finished first.
     """
     stopped = threading.Event()
-    before = {}
+    before: dict[int, _Handler] = {}
 
-    def stop(number, frame):
+    def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
         signal.signal(number, before[number])
 
@@ -118,18 +139,18 @@ def stopped_by_signals():
     try:
         yield stopped
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
 
 
-def _images_in(folder, recursive):
+def _images_in(folder: str, recursive: bool) -> list[str]:
     try:
         return find_images(folder, recursive=recursive)
     except ValueError:  # there is none yet
         return []
 
 
-def _state(path):
+def _state(path: str) -> _State:
     try:
         state = os.stat(path)
     except FileNotFoundError:
@@ -137,7 +158,7 @@ def _state(path):
     return state.st_size, state.st_mtime_ns
 
 
-def _is_readable(path):
+def _is_readable(path: str) -> bool:
     try:
         read_image(path)
     except (OSError, ValueError):

@@ -1,15 +1,20 @@
 """skuad weights: files of network weights on this machine."""
 
-from skuad.cli._console import Failure
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
+
+from skuad.cli._console import Console, Failure
 from skuad.weights import (
     WeightsChangedError,
+    WeightsRecord,
     add_weights,
     list_weights,
     weights_folders,
 )
 
 
-def run(args, console) -> int:
+def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     if args.action == "add":
         return _add(args, console)
@@ -18,7 +23,7 @@ def run(args, console) -> int:
     return _show(list_weights(), console, check=args.action == "check")
 
 
-def _add(args, console):
+def _add(args: Namespace, console: Console) -> int:
     if args.file is None:
         raise Failure("`skuad weights add` needs a FILE")
     details = {"licence": args.licence} if args.licence else {}
@@ -30,8 +35,10 @@ def _add(args, console):
     return 0
 
 
-def _show(records, console, *, check):
-    rows, found, n_damaged = [], [], 0
+def _show(records: Iterable[WeightsRecord], console: Console, *, check: bool) -> int:
+    rows: list[tuple[str, ...]] = []
+    found: list[dict[str, Any]] = []
+    n_damaged = 0
     for record in records:
         state = "recorded" if record.sha256 else "not recorded"
         sha256 = record.sha256

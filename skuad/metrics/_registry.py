@@ -1,7 +1,7 @@
 """The metrics by name, each computed from evidence that is collected once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from skuad.metrics._levels import (
 )
 from skuad.metrics._pixel import check_max_fpr, is_defined
 
-_OF_LEVELS = {
+_OF_LEVELS: dict[str, Callable[[Levels], Values]] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
     "f1_max": lambda levels: f1_max(levels)[0],

@@ -239,7 +239,7 @@ def make_map_scorer(
     return _MultiMapScorer(list(metrics), ignore, memory_limit)
 
 
-def get_map_scorer(name: str) -> "_SingleMapScorer | _MultiMapScorer":
+def get_map_scorer(name: str) -> _SingleMapScorer:
     """Return the scorer of a metric.
 
     Parameters
@@ -265,7 +265,8 @@ def get_map_scorer(name: str) -> "_SingleMapScorer | _MultiMapScorer":
     """
     if not isinstance(name, str):
         raise ValueError(f"name is {name!r}; it must be a str. See make_map_scorer")
-    return make_map_scorer(name)
+    parse_metrics(name)
+    return _SingleMapScorer(name, None, MEMORY_LIMIT)
 
 
 def get_map_scorer_names() -> list[str]:
