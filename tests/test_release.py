@@ -127,8 +127,8 @@ def test_changelog_leads_to_what_is_new():
         assert (ROOT / link.split(")")[0]).exists(), link
 
 
-def test_types_of_the_listed_modules(tmp_path):
-    """All modules that pyproject.toml lists pass mypy --strict."""
+def test_types(tmp_path):
+    """All modules pass mypy as pyproject.toml sets it."""
     out, errors, code = mypy.api.run(
         ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path)]
     )
