@@ -27,6 +27,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "library_map",
+    "name_links",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_ext", "_templates", "examples", "**/GALLERY_HEADER.rst"]
@@ -37,7 +38,6 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
-autodoc_default_options = {"members": False, "inherited-members": False}
 autodoc_typehints = "none"  # docstrings say shapes and units too
 numpydoc_show_class_members = False  # templates list what is public
 numpydoc_class_members_toctree = False
@@ -49,7 +49,7 @@ html_static_path = ["_static"]
 html_css_files = ["skuad.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": [], "glossary": [], "library_map": []}
+html_sidebars = {"index": [], "install": [], "glossary": [], "library_map": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_nav_level": 1,
@@ -70,6 +70,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skuad",),
     "reference_url": {"skuad": None},
     "show_memory": False,
+    "write_computation_times": False,
     "min_reported_time": 1e9,
     "remove_config_comments": True,
     "abort_on_example_error": True,

@@ -15,6 +15,8 @@ from sphinx.ext import autosummary
 import skuad
 
 _CITATION = re.compile(r"\s*\[[^\]\s]+\]_")
+# Methods that scikit-learn gives to every estimator; its own guide explains them.
+_ROUTING = re.compile(r"get_metadata_routing|set_\w+_request")
 
 _MODULE_PAGE = """\
 {underline}
@@ -135,9 +137,15 @@ class Autosummary(autosummary.Autosummary):
         ]
 
 
+def leave_out_routing(app, what, name, value, skip, options):
+    """Tell autodoc to leave a method out; None leaves the decision to others."""
+    return True if _ROUTING.fullmatch(name) else None
+
+
 def setup(app):
     """Write the pages, before Sphinx looks for what there is."""
     write_pages(Path(app.srcdir))
     app.setup_extension("sphinx.ext.autosummary")
+    app.connect("autodoc-skip-member", leave_out_routing)
     app.add_directive("autosummary", Autosummary, override=True)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

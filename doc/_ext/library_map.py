@@ -56,7 +56,7 @@ def draw(link) -> str:
             parts += _arrow(ARROWS[number], y)
             y += ARROW
     return (
-        f'<svg class="library-map" viewBox="0 0 {WIDTH} {y + 4}" role="img" '
+        f'<svg class="library-map" viewBox="-1 0 {WIDTH + 2} {y + 4}" role="img" '
         f'aria-label="The modules of skuad and their public names" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )

@@ -1,6 +1,7 @@
-"""The command line ``skuad``; each command is a module with a function ``run``.
+"""The command line ``skuad``.
 
-Nothing heavy is imported before a command is known, so that ``skuad --help`` is quick.
+Each command is a module with a function ``run``. Nothing heavy is imported before a
+command is known, so that ``skuad --help`` is quick.
 """
 
 import os

@@ -6,30 +6,30 @@ from skuad.detectors._anomalib import AnomalibCheckpointDetector
 
 
 class EfficientAdCheckpoint(AnomalibCheckpointDetector):
-    """`AnomalibCheckpointDetector` that insists on an EfficientAd."""
+    """An `AnomalibCheckpointDetector` for checkpoints of EfficientAd only."""
 
     _model: ClassVar[str] = "EfficientAd"
 
 
 class DinomalyCheckpoint(AnomalibCheckpointDetector):
-    """`AnomalibCheckpointDetector` that insists on a Dinomaly."""
+    """An `AnomalibCheckpointDetector` for checkpoints of Dinomaly only."""
 
     _model: ClassVar[str] = "Dinomaly"
 
 
 class ReverseDistillationCheckpoint(AnomalibCheckpointDetector):
-    """`AnomalibCheckpointDetector` that insists on a ReverseDistillation."""
+    """An `AnomalibCheckpointDetector` for checkpoints of ReverseDistillation only."""
 
     _model: ClassVar[str] = "ReverseDistillation"
 
 
 class PadimCheckpoint(AnomalibCheckpointDetector):
-    """`AnomalibCheckpointDetector` that insists on a Padim."""
+    """An `AnomalibCheckpointDetector` for checkpoints of Padim only."""
 
     _model: ClassVar[str] = "Padim"
 
 
 class PatchcoreCheckpoint(AnomalibCheckpointDetector):
-    """`AnomalibCheckpointDetector` that insists on a Patchcore."""
+    """An `AnomalibCheckpointDetector` for checkpoints of Patchcore only."""
 
     _model: ClassVar[str] = "Patchcore"

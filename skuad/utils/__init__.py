@@ -1,4 +1,4 @@
-"""What every part of the library shares."""
+"""Thresholds, threads, and types for saved files."""
 
 from skuad.utils._threads import limit_threads
 from skuad.utils._thresholds import (

@@ -63,6 +63,7 @@ PACKAGES = {
         ]
     )
 }
+"""Packages of weights that are known, by name: a dict of `WeightsPackage`."""
 
 
 def package_of(name: str) -> WeightsPackage | None:

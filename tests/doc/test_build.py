@@ -28,6 +28,7 @@ def test_documentation_is_built_and_complete(tmp_path, monkeypatch):
     ]
     assert len(names) > 150
     every_name_is_in_the_index(site, names)
+    names_in_the_guide_are_links(site)
     every_name_is_on_the_map(site, names)
     every_example_has_run(site)
     links_lead_somewhere(site)
@@ -55,6 +56,20 @@ def every_name_is_in_the_index(site, names):
     for name in names:
         page = site / "api" / "generated" / f"{name}.html"
         assert f'id="{name}"' in page.read_text(encoding="utf-8")
+    page = site / "api" / "generated" / "skuad.detectors.PatchKNN.html"
+    text = page.read_text(encoding="utf-8")
+    for method in ("fit", "transform", "predict", "score_samples"):
+        assert f'id="skuad.detectors.PatchKNN.{method}"' in text
+
+
+def names_in_the_guide_are_links(site):
+    guide = (site / "user_guide" / "detectors.html").read_text(encoding="utf-8")
+    for name in ("skuad.detectors.PatchKNN", "skuad.postprocessing.MapDecision"):
+        assert f'href="../api/generated/{name}.html#{name}"' in guide
+    # Not what has the same name in another library.
+    migration = (site / "migration" / "anomalib.html").read_text(encoding="utf-8")
+    assert "skuad.detectors.Tiled" in migration
+    assert "skuad.preprocessing.Tiler" not in migration
 
 
 def every_name_is_on_the_map(site, names):
