@@ -12,7 +12,8 @@ Learn what good parts look like, and find what differs.
 
 PROGRAM_END = """\
 exit codes: 0, all went well; 1, single images failed and all others are done,
-or `skuad doctor` found a fault; 2, an error; 130, interrupted.
+or `skuad doctor` or `skuad weights check` found a fault; 2, an error; 130,
+interrupted.
 
 `skuad COMMAND --help` tells all about a command.
 """
@@ -86,9 +87,9 @@ the good images is held out for the test.
 
 TUNE = """\
 Try the values of parameters on a data set by cross-validation: detectors learn
-from the good images of some folds and are measured on all images of the other;
-of several categories the mean counts. The best combination then learns from
-all good images. --out then holds tune.json and models/.
+from the good images of all folds but one and are measured on all images of
+that one; of several categories the mean counts. The best combination then
+learns from all good images. --out then holds tune.json and models/.
 
 Each --grid gives the values of one parameter, named as in --set, or a JSON (or
 YAML) file with an object of lists. Every fold of every combination is kept in
@@ -117,8 +118,8 @@ code.
 
 DEMO = """\
 Make images of real textures with planted defects, fit on the good ones, and
-score the others. Takes about a minute; needs no network and no weights. --out
-then holds
+score the others. Takes less than a minute; needs no network and no weights.
+--out then holds
 
   overview.png        some of the pictures on one sheet
   overlays/           a picture of every test image: the true defect outlined in
@@ -164,7 +165,7 @@ file where there is a network, and add it here under the name of its model.
   skuad weights check                       read them, compare their SHA-256
   skuad weights add net.safetensors --name resnet18 --licence MIT
 
-They lie in the folders of SKUAD_WEIGHTS, or else in the user's cache folder,
-with a note of SHA-256 and licence beside each. check exits with 1 if a file
-has changed.
+They lie in the folders of SKUAD_WEIGHTS and in the user's cache folder, with a
+note of SHA-256 and licence beside each. check exits with 1 if a file has
+changed.
 """
