@@ -39,8 +39,8 @@ for row in table:
 # The threshold
 # -------------
 # Decisions on pixels are sent in at one threshold per object. It has to come from good
-# images; those of the validation set have not been learnt, so they can promise how many
-# good images will have any pixel marked.
+# images. Those of the validation set have not been learnt, so `ConformalDetector` can
+# bound the share of good images in which any pixel will be marked.
 from skuad.calibration import ConformalDetector
 
 train = load_mvtec_ad2(root, "vial", split="train")
@@ -48,7 +48,8 @@ validation = load_mvtec_ad2(root, "vial", split="validation")
 detector = PatchKNN(calibration=None, random_state=0).fit(train.images)
 promised = ConformalDetector(detector, cv="prefit", false_alarm_rate=0.5)
 promised.fit(validation.images)
-print(f"{len(validation.images)} images, threshold {-promised.pixel_offset_:.2f}")
+print(f"validation images: {len(validation.images)}")
+print(f"threshold of pixels: {-promised.pixel_offset_:.2f}")
 
 # %%
 # What is sent in
@@ -68,7 +69,7 @@ print(written, "images;", len(check_submission(out)), "faults, such as:")
 print(check_submission(out)[0].replace(str(out), "submission"))
 
 # %%
-# A map of the private set, and what is marked in it:
+# Maps of the private set:
 from matplotlib import pyplot as plt
 
 from skuad.inspection import AnomalyMapDisplay

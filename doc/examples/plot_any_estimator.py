@@ -30,7 +30,7 @@ estimators = {
     "IsolationForest": IsolationForest(n_estimators=50, random_state=0),
     "LocalOutlierFactor": LocalOutlierFactor(novelty=True),
 }
-data = make_defect_images("printed", n_train=20, n_good=10, n_defective=10, size=128)
+data = make_defect_images("brushed", n_train=20, n_good=10, n_defective=10, size=128)
 
 # %%
 # Maps and metrics

@@ -1,10 +1,11 @@
 """
-=========================
-A promise on false alarms
-=========================
+===========================
+A guarantee on false alarms
+===========================
 
-How many good parts will be flagged? `ConformalDetector` promises a rate, and refuses to
-when it has too few images for it. Here the promise is held against many others.
+How many good parts will be flagged? `ConformalDetector` guarantees a rate, and raises an
+error if there are too few images for it. Here we count how often new good images are
+flagged.
 """
 
 # %%
@@ -59,7 +60,7 @@ for name, found in seen.items():
     print(f"{name}: {np.mean(found):.1%} of new good images flagged, +- {error:.1%}")
 
 # %%
-# The promise is about the average over calibration sets: of the dots in the lower row,
+# The guarantee is about the average over calibration sets: of the dots in the lower row,
 # some lie above the line, and the mean of ten is known to within its error only. A
 # threshold from the images that the detector has learnt flags many more, since these look
 # better than any new image can.

@@ -4,7 +4,7 @@ First pipeline
 ==============
 
 From images of good parts to outlined defects: a pipeline of a white balance and a
-detector, which is fitted, asked, and saved as any of scikit-learn's.
+detector, which is fitted, asked and saved like any other of scikit-learn.
 """
 
 # %%
@@ -50,7 +50,7 @@ from skuad.inspection import AnomalyMapDisplay
 
 shown = [0, 1, 10, 11, 12, 13]
 AnomalyMapDisplay.from_estimator(
-    pipeline, data.test[shown], data.masks[shown], n_columns=6
+    pipeline, data.test[shown], data.masks[shown], n_columns=3
 )
 plt.show()
 

@@ -53,7 +53,8 @@ for row in table:
 # %%
 # Masks
 # -----
-# An image with a logical anomaly, and its mask: the union of one file per defect.
+# An image with a logical anomaly, and its mask: the union of one file per defect (this is
+# noise: the second defect is in the mask only).
 import numpy as np
 from matplotlib import pyplot as plt
 

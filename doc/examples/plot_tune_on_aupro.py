@@ -3,18 +3,18 @@
 Tune a detector on AUPRO
 ========================
 
-Which patch size, and how many neighbours, find the defects of a fabric best? That is a
-question for scikit-learn's own `~sklearn.model_selection.GridSearchCV`. The folds train
-on good images only, and the anomaly maps of every candidate are compared with the
-masks.
+Which stride of the patch grid, and how many neighbours, find the defects of a fabric
+best? That is a question for scikit-learn's own
+`~sklearn.model_selection.GridSearchCV`. The folds train on good images only, and the
+anomaly maps of every candidate are compared with the masks.
 """
 
 # %%
 # Images
 # ------
-# Twenty good images, and ten more with as many defective ones among which to choose.
-# The masks say where the defects are; a mask without any is a good image. A second
-# set, of the same fabric, is kept for the end.
+# Twenty good images to learn from; ten more good and fifteen defective ones among which
+# to choose. The masks say where the defects are; an empty mask is that of a good image. A
+# second set, of the same fabric, is kept for the end.
 import tempfile
 
 import numpy as np
@@ -107,5 +107,5 @@ ProCurveDisplay.from_estimator(
 # %%
 # True defects are outlined in cyan, what exceeds the threshold in white.
 shown = [0, 10, 11, 12, 13, 14]
-AnomalyMapDisplay.from_estimator(best, X_test[shown], y_test[shown], n_columns=6)
+AnomalyMapDisplay.from_estimator(best, X_test[shown], y_test[shown], n_columns=3)
 plt.show()
