@@ -179,9 +179,9 @@ def make_page(path, *, folder=BENCHMARKS):
     memory = float(machine["ram"]) / 2**30
     lines = [
         "<!-- Made by `python -m benchmarks.results_page`. -->",
-        "# Benchmarks",
+        "# Speed and memory",
         "",
-        "Speed and memory, measured by the [asv](https://asv.readthedocs.io) classes in",
+        "Measured by the [asv](https://asv.readthedocs.io) classes in",
         "`benchmarks/`, whose README says how to run them and how to look for what a",
         "change made slower. Names are those of `asv run --bench`. What begins with",
         "`track_` is mostly a ratio, for which skuad and its peer ran in turns in one",
