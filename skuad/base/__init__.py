@@ -1,6 +1,6 @@
 """The contract: what an image transformer and a map detector owe their users."""
 
-from skuad.base._detect import detect, final_step, threshold_of
+from skuad.base._detect import detect, final_step, pixel_threshold_of, threshold_of
 from skuad.base._image_transformer import ImageTransformer
 from skuad.base._map_detector import MapDetector
 from skuad.base._meta_map_detector import MetaMapDetector
@@ -15,6 +15,7 @@ __all__ = [
     "final_step",
     "good_images",
     "mask_outside",
+    "pixel_threshold_of",
     "pool_map",
     "threshold_of",
     "validate_images",

@@ -92,3 +92,27 @@ def threshold_of(detector: Any) -> float | None:
     """
     offset = getattr(final_step(detector), "offset_", np.nan)
     return None if np.isnan(offset) else float(-offset)
+
+
+def pixel_threshold_of(detector: Any, threshold: float | None = None) -> float | None:
+    """Return the value of an anomaly map above which a pixel belongs to a defect.
+
+    Parameters
+    ----------
+    detector : estimator
+        Fitted; a pipeline or a search gives that of the detector it ends in.
+    threshold : float or None, default=None
+        Threshold of images to use in place of the detector's.
+
+    Returns
+    -------
+    threshold : float or None
+        Minus ``pixel_offset_`` or, where there is none, the parameter ``threshold`` of
+        the detector, if it has one of them; the threshold of images otherwise.
+    """
+    last = final_step(detector)
+    if hasattr(last, "pixel_offset_"):
+        return float(-last.pixel_offset_)
+    if getattr(last, "threshold", None) is not None:
+        return float(last.threshold)
+    return threshold_of(last) if threshold is None else threshold

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from skuad.base import final_step
+from skuad.base import final_step, pixel_threshold_of
 from skuad.cli._console import Console, one_line
 from skuad.cli._files import output_names, write_json_lines
 from skuad.cli._model import save_estimator
@@ -84,7 +84,10 @@ class Outputs:
         threshold = threshold_of(estimator)
         if self._pictures is None:
             folder = os.path.join(self.out, "overlays", category.name)
-            self._pictures = Pictures(folder, threshold)
+            pixel_threshold = pixel_threshold_of(estimator)
+            self._pictures = Pictures(
+                folder, threshold, pixel_threshold=pixel_threshold
+            )
         detection = Detection(index, category.test[index], anomaly_map, score, 0.0)
         mask, kind, name = None, category.kinds[index], self._names[index]
         if isinstance(category.masks[index], str):

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from skuad.base import final_step
+from skuad.base import final_step, pixel_threshold_of
 from skuad.cli._console import Console
 from skuad.cli._files import write_array
 from skuad.cli._pictures import Pictures
@@ -66,7 +66,11 @@ class Job:
         self.overlays = overlays
         self.pictures = None
         if overlays != "none":
-            self.pictures = Pictures(os.path.join(out, "overlays"), threshold)
+            self.pictures = Pictures(
+                os.path.join(out, "overlays"),
+                threshold,
+                pixel_threshold=pixel_threshold_of(estimator, threshold),
+            )
 
     def run(self, items: Sequence[Item]) -> Iterator[Record]:
         """Yield a record for predictions.jsonl per image, in order.

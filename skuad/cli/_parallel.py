@@ -42,7 +42,7 @@ def run_in_parallel(
     Failure
         If no scheduler answers.
     """
-    if job.threshold is None and job.pictures is not None:
+    if job.pictures is not None and job.pictures.outlined is None:
         # The first map sets the colours of all.
         yield from job.run(items[:1])
         items = items[1:]

@@ -22,18 +22,28 @@ class Pictures:
     folder : str
         Where to.
     threshold : float or None
-        It fixes the colour scale of all pictures. Without one, the first map does.
+        Of images, for the caption.
+    pixel_threshold : float or None, default=None
+        Pixels above it are outlined, and it fixes the colour scale of all pictures;
+        None is that of images. Without either, the first map fixes the colours.
     """
 
-    def __init__(self, folder: str, threshold: float | None) -> None:
+    def __init__(
+        self,
+        folder: str,
+        threshold: float | None,
+        *,
+        pixel_threshold: float | None = None,
+    ) -> None:
         self.folder = folder
         self.threshold = threshold
+        self.outlined = threshold if pixel_threshold is None else pixel_threshold
         self._scale: tuple[float, float] | None = None
 
     def fix_colors(self, anomaly_map: Array) -> tuple[float, float]:
         """Choose the colour scale of all pictures, unless that is done."""
         if self._scale is None:
-            self._scale = color_scale(self.threshold, anomaly_map)
+            self._scale = color_scale(self.outlined, anomaly_map)
         return self._scale
 
     def write(
@@ -74,7 +84,7 @@ class Pictures:
             image,
             anomaly_map,
             mask=mask,
-            threshold=self.threshold,
+            threshold=self.outlined,
             vmin=vmin,
             vmax=vmax,
             caption=f"{caption}, {score}" if caption else score,

@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skuad.base import final_step, threshold_of
-from skuad.calibration import ConformalDetector
+from skuad.base import final_step, pixel_threshold_of
 from skuad.postprocessing import MapDecision, clean_mask, mask_regions
 from skuad.postprocessing._decision import Region
 from skuad.utils._typing import Array
@@ -50,12 +49,7 @@ def regions_of(
     True
     """
     last = final_step(detector)
-    if threshold is None:
-        threshold = threshold_of(detector)
-    if isinstance(last, ConformalDetector):
-        threshold = -last.pixel_offset_
-    elif isinstance(last, MapDecision) and last.threshold is not None:
-        threshold = last.threshold
+    threshold = pixel_threshold_of(last, threshold)
     if threshold is None:
         return None
     # A float64 scalar, so that the comparison is not rounded to float32 and agrees with

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skuad.base import detect, final_step, threshold_of
+from skuad.base import detect
+from skuad.inspection._heat import heat_range, outlined
 from skuad.inspection._overlay import displayable, overlay
 from skuad.io._images import as_images
 from skuad.metrics._targets import image_labels, masks_from
@@ -132,7 +133,7 @@ class AnomalyMapDisplay:
         if isinstance(threshold, str):
             if threshold != "auto":
                 raise ValueError(f"threshold is {threshold!r}; see the documentation")
-            threshold = _own_threshold(estimator)
+            threshold = outlined(estimator)
         return cls.from_predictions(
             X,
             [anomaly_map for anomaly_map, _ in found],
@@ -179,12 +180,16 @@ class AnomalyMapDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If images, maps and y_true do not fit together.
+            If images, maps, scores and y_true do not fit together.
         """
         images = list(as_images(X))
         maps = [np.atleast_2d(np.asarray(anomaly_map)) for anomaly_map in maps]
         masks, labels = _truth(y_true)
-        for what, values in [("maps", maps), ("entries of y", labels)]:
+        for what, values in [
+            ("maps", maps),
+            ("entries of y", labels),
+            ("scores", scores),
+        ]:
             if values is not None and len(values) != len(images):
                 raise ValueError(f"{len(values)} {what} for {len(images)} images")
         display = cls(
@@ -246,7 +251,7 @@ class AnomalyMapDisplay:
                 f"({n_images}, 2)"
             )
         self.figure_ = self.axes_[0, 0].figure
-        vmin, vmax = _heat_range(self.maps, self.threshold, vmin, vmax)
+        vmin, vmax = heat_range(self.maps, self.threshold, vmin, vmax)
         for number in range(n_images):
             self._draw(number, vmin, vmax)
         self.colorbar_ = _color_bar(self.axes_, vmin, vmax, self.threshold)
@@ -286,33 +291,6 @@ def _truth(
         return None, labels
     entries = [masks[number] for number in range(len(masks))]
     return [mask if isinstance(mask, np.ndarray) else None for mask in entries], labels
-
-
-def _own_threshold(estimator: Any) -> float | None:
-    """Return the threshold of a detector whose scores are the highest pixels."""
-    final = final_step(estimator)
-    threshold = getattr(final, "threshold", None)
-    if threshold is not None:
-        return threshold
-    return threshold_of(final) if getattr(final, "pool", "max") == "max" else None
-
-
-def _heat_range(
-    maps: Sequence[Array],
-    threshold: float | None,
-    vmin: float | None,
-    vmax: float | None,
-) -> tuple[float, float]:
-    """Return the values of no and of full heat."""
-    if vmin is None:
-        vmin = float(np.median([np.median(anomaly_map) for anomaly_map in maps]))
-        if threshold is not None and vmin >= threshold:
-            vmin = min(float(anomaly_map.min()) for anomaly_map in maps)
-    if vmax is None and threshold is not None:
-        vmax = 1.5 * threshold - 0.5 * vmin
-    elif vmax is None:
-        vmax = max(float(anomaly_map.max()) for anomaly_map in maps)
-    return vmin, vmax
 
 
 def _make_axes(images: Sequence[Array], n_columns: int, size: float) -> Array:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skuad.inspection._heat import full_heat
 from skuad.utils._typing import Array, FloatArray
 
 #: A picture of shape (H, W, 3).
@@ -55,7 +56,9 @@ def displayable(image: ArrayLike) -> NDArray[np.uint8]:
     if values.shape[2] in (3, 4):
         values = values[:, :, :3]
     elif values.shape[2] > 1:
-        values = values.mean(axis=2, keepdims=True)
+        mean = values.mean(axis=2, keepdims=True)
+        is_integer = values.dtype.kind in "ui"
+        values = mean.round().astype(values.dtype) if is_integer else mean
     pixels = _to_uint8(values)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
 
@@ -102,7 +105,8 @@ def overlay(
         True mask, non-zero inside defects.
     threshold : float or None, default=None
         Pixels above it are outlined.
-    vmin, vmax : float or None, default=0.0 and None
+    vmin : float, default=0.0
+    vmax : float or None, default=None
         The values of no and of full heat. Give the same to all images of a set, or
         their colours cannot be compared. By default `vmax` lies half as far above the
         threshold as `vmin` lies below it; without a threshold it is the map's maximum.
@@ -129,7 +133,8 @@ def overlay(
     """
     picture = displayable(image)
     anomaly_map = _of_shape(anomaly_map, picture.shape[:2], "anomaly map")
-    heat = _heat(anomaly_map, vmin, _full_heat(anomaly_map, threshold, vmin, vmax))
+    vmax = full_heat(anomaly_map.max(), threshold, vmin, vmax)
+    heat = _heat(anomaly_map, vmin, vmax)
     pixels, heat = picture.reshape(-1, 3), heat.ravel()
     warm = np.flatnonzero(heat > _WARM)  # few, as a rule
     if warm.size > 0.2 * heat.size:
@@ -188,7 +193,7 @@ def panel(
     plain = displayable(image)
     shape = plain.shape[:2]
     anomaly_map = _of_shape(anomaly_map, shape, "anomaly map").astype(np.float32)
-    vmax = _full_heat(anomaly_map, threshold, vmin, vmax)
+    vmax = full_heat(anomaly_map.max(), threshold, vmin, vmax)
     scale = max(1.0, _LEAST_SIDE / max(shape))
     size = tuple(max(8, round(scale * side)) for side in shape)
     if size != shape:
@@ -260,16 +265,6 @@ def _heat_colors() -> NDArray[np.float32]:
 
 
 _HEAT = _heat_colors()
-
-
-def _full_heat(
-    anomaly_map: Array, threshold: float | None, vmin: float, vmax: float | None
-) -> float:
-    if vmax is not None:
-        return float(vmax)
-    if threshold is not None:
-        return 1.5 * float(threshold) - 0.5 * vmin
-    return float(anomaly_map.max())
 
 
 def _heat(anomaly_map: Array, vmin: float, vmax: float) -> NDArray[np.float32]:

@@ -95,7 +95,7 @@ def _fit_pictures(
     reports: list[CategoryReport], n_bytes: float
 ) -> list[CategoryReport]:
     """Shrink the pictures of reports until they fit."""
-    for _ in range(4):
+    for _ in range(5):
         total = sum(
             size_in_html(p) for report in reports for p in report.pictures.values()
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skuad.base import detect, threshold_of
-from skuad.inspection._map_display import _own_threshold
+from skuad.inspection._heat import outlined
 from skuad.inspection._report_measures import (
     Truth,
     image_curve,
@@ -231,7 +231,7 @@ class CategoryReport:
                 images,
                 maps,
                 truth,
-                None if estimator is None else _own_threshold(estimator),
+                outlined(estimator, threshold),
             ),
             n_unknown=truth.n_unknown,
             settings={} if estimator is None else settings_of(estimator),

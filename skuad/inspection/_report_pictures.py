@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skuad.inspection._map_display import _heat_range
+from skuad.inspection._heat import heat_range
 from skuad.inspection._overlay import displayable, overlay
 from skuad.inspection._report_measures import Truth
 from skuad.inspection._screen import fit_to_screen
@@ -93,7 +93,7 @@ def take_pictures(
     shown = {i: np.atleast_2d(maps[i]) for part in chosen.values() for i in part}
     if not shown:
         return {kind: [] for kind in chosen}
-    vmin, vmax = _heat_range(list(shown.values()), threshold, None, None)
+    vmin, vmax = heat_range(list(shown.values()), threshold)
     draw = partial(take_picture, threshold=threshold, vmin=vmin, vmax=vmax)
     return {
         kind: [draw(i, images[i], shown[i], truth[i]) for i in part]

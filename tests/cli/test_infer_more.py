@@ -92,6 +92,22 @@ def test_regions_are_those_of_the_detector(run, good, test_images, tmp_path):
     assert any(line["regions"] for line in lines)
 
 
+def test_pictures_outline_the_pixels_of_the_regions(run, good, test_images, tmp_path):
+    """By the threshold of pixels, where a detector has one of its own."""
+
+    def outlined(**params):
+        detector = MapDecision(
+            PatchKNN(random_state=0), false_alarm_rate=0.3, **params
+        ).fit(find_images(good))
+        joblib.dump(detector, tmp_path / "m.joblib")
+        run("infer", tmp_path / "m.joblib", test_images, "-r", "--out", tmp_path / "o")
+        overlays = sorted((tmp_path / "o" / "overlays").rglob("*.png"))
+        return [(read_image(path) == 255).all(axis=2).sum() for path in overlays]
+
+    never, own = outlined(threshold=1e6), outlined()
+    assert sum(never) < sum(own)
+
+
 class TestResume:
     def test_only_the_rest_is_done(self, run, model, good, tmp_path, monkeypatch):
         out = tmp_path / "o"

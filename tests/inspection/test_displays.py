@@ -226,6 +226,8 @@ def test_constant_maps(threshold, value):
 def test_what_does_not_fit_raises(detector, maps):
     with pytest.raises(ValueError, match="5 maps for 6 images"):
         AnomalyMapDisplay.from_predictions(DATA.test, maps[:5])
+    with pytest.raises(ValueError, match="3 scores for 6 images"):
+        AnomalyMapDisplay.from_predictions(DATA.test, maps, scores=[1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="2 entries of y for 6 images"):
         AnomalyMapDisplay.from_predictions(DATA.test, maps, [1, -1])
     with pytest.raises(ValueError, match="the anomaly map has shape"):

@@ -30,6 +30,8 @@ def spot():
         (np.full((4, 5), 255, np.uint16), 255),
         (np.ones((4, 5), bool), 255),
         (np.zeros((4, 5, 6)), 0),
+        (np.full((4, 5, 2), 100, np.uint8), 100),
+        (np.full((4, 5, 6), 100, np.uint8), 100),
     ],
 )
 def test_displayable_keeps_what_is_seen(image, expected):

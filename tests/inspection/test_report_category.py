@@ -139,6 +139,19 @@ def test_a_type_may_be_called_all(detector):
     assert list(report.estimates) == ["all", "(all)"]
 
 
+def test_pictures_are_outlined_at_the_threshold_that_is_asked_for(detector):
+    def heat(threshold):
+        report = CategoryReport.from_estimator(
+            detector, DATA.test, DATA.target, threshold=threshold, n_resamples=0
+        )
+        assert report.threshold == threshold or threshold is None
+        return [decode(p.heat) for p in report.pictures["anomalous"]]
+
+    own, same, lower = heat(None), heat(-detector.offset_), heat(0.0)
+    np.testing.assert_array_equal(own, same)
+    assert not np.array_equal(own, lower)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
