@@ -14,6 +14,7 @@ from skuad.cli._options import (
     add_recursive,
     add_tiles,
     count,
+    processes,
     rate,
 )
 
@@ -169,7 +170,7 @@ def _add_infer(parser: Parser) -> None:
     group = parser.add_argument_group("parallel")
     group.add_argument(
         "--jobs",
-        type=int,
+        type=processes,
         metavar="N",
         help="images in parallel on so many processes; -1 for one per core (1)",
     )

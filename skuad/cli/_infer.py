@@ -56,13 +56,10 @@ def run(args: Namespace, console: Console) -> int:
     places = [("predictions", predictions)]
     if args.csv:
         places.append(("table", os.path.join(args.out, "predictions.csv")))
-    if summary.n_done:
-        wanted = {"overlays": args.overlays != "none", "maps": args.maps}
-        places += [
-            (name, os.path.join(args.out, name) + os.sep)
-            for name, is_wanted in wanted.items()
-            if is_wanted
-        ]
+    for name, is_wanted in [("overlays", args.overlays != "none"), ("maps", args.maps)]:
+        folder = os.path.join(args.out, name) + os.sep
+        if is_wanted and os.path.isdir(folder):  # there may have been nothing to draw
+            places.append((name, folder))
     summary.report(console, n_before=len(before))
     console.facts(places)
     console.give({**summary.results(), **dict(places)})

@@ -63,8 +63,16 @@ def rate(text: str) -> float:
     return value
 
 
+def processes(text: str) -> int:
+    """Read a number of processes, as joblib counts them."""
+    value = int(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more, or -1 for one per core")
+    return value
+
+
 # What argparse calls them when int() or float() fails.
-count.__name__ = "whole number"
+count.__name__ = processes.__name__ = "whole number"
 
 
 def add_out_folder(parser: Parser) -> None:
@@ -101,7 +109,7 @@ def add_dataset(parser: Parser) -> None:
 
 
 def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
-    """Add the options that describe an estimator, see `skuad.cli._model`."""
+    """Add the options that describe an estimator, see `skuad.cli._build`."""
     group = parser.add_argument_group("detector")
     group.add_argument(
         "--detector",
@@ -154,7 +162,7 @@ def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
     )
     group.add_argument(
         "--n-jobs",
-        type=int,
+        type=processes,
         metavar="N",
         help="processes in parallel; -1 for one per core (1)",
     )

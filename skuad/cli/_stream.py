@@ -103,7 +103,7 @@ def detect_each(
                     f"the detector gave nothing for {end - index} image(s)"
                 )
         except Exception as error:
-            if size > 1:
+            if end - index > 1:
                 # The fault may lie in any image that the detector was at: they are
                 # taken one by one until it shows.
                 size = 1

@@ -92,9 +92,7 @@ def _threshold_free(args: Namespace, candidate: dict[str, Any]) -> Any:
 
 def _categories(args: Namespace) -> list[_Category]:
     """Return the name, the images and their truth (see `map_metrics`) of categories."""
-    wanted = args.category
-    if wanted == ["all"] or wanted is None:
-        wanted = None if wanted is None else "all"
+    wanted = "all" if args.category == ["all"] else args.category
     dataset = DATASETS[args.dataset]
     if dataset == "image_folder" and isinstance(wanted, list):
         (wanted, *others) = wanted

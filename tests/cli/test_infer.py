@@ -150,6 +150,13 @@ def test_pictures_of_what_is_anomalous_only(run, model, test_images, tmp_path):
     assert names == sorted(Path(line["path"]).stem for line in flagged)
 
 
+def test_a_folder_of_pictures_is_named_if_there_is_one(run, model, good, tmp_path):
+    command = ["infer", model, good, "--out", tmp_path, "--json"]
+    options = ("--overlays", "anomalous", "--calibrate", good)
+    assert "overlays" not in json.loads(run(*command, *options)[1])
+    assert "overlays" in json.loads(run(*command)[1])
+
+
 def test_large_maps_do_not_wait_in_numbers(run, model, good, tmp_path, monkeypatch):
     ahead = []
     monkeypatch.setattr("skuad.cli._job._PIXELS", 64 * 64)

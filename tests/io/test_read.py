@@ -475,5 +475,5 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_messages_show_paths_of_an_array_as_they_are(tmp_path):
     path = tmp_path / "empty.png"
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="^Cannot read '"):
+    with pytest.raises(ValueError, match=r"^Cannot read '"):
         read_image(np.array([str(path)])[0])
