@@ -134,7 +134,8 @@ def test_leave_one_out_passes_over_the_own_rows(coreset, scaling):
 
 def test_threshold_is_not_set_on_images_learnt_by_heart():
     detector = PatchKNN(coreset=None, false_alarm_rate=0.1).fit(IMAGES)
-    assert (detector.score_samples(IMAGES) == 0).all()
+    # Not exactly 0 with every BLAS: some round a row otherwise if there are more rows.
+    np.testing.assert_allclose(detector.score_samples(IMAGES), 0, atol=1e-4)
     assert detector.offset_ < -1
 
 
