@@ -38,6 +38,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # docstrings say shapes and units too
 numpydoc_show_class_members = False  # templates list what is public
 numpydoc_class_members_toctree = False
@@ -70,6 +71,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skuad",),
     "reference_url": {"skuad": None},
     "show_memory": False,
+    "capture_repr": ("_repr_html_",),  # others show addresses in memory
     "write_computation_times": False,
     "min_reported_time": 1e9,
     "remove_config_comments": True,

@@ -7,10 +7,12 @@ its module, in the list of its kind.
 import inspect
 import pkgutil
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
 from sphinx.ext import autosummary
+from sphinx.pycode import ModuleAnalyzer
 
 import skuad
 
@@ -142,10 +144,26 @@ def leave_out_routing(app, what, name, value, skip, options):
     return True if _ROUTING.fullmatch(name) else None
 
 
+def find_text(app, what, name, value, options, lines):
+    """Take the text below a value from the private module that defines it.
+
+    Autodoc looks in the module that has the public name only, and then shows the
+    docstring of the value's type.
+    """
+    if what != "data":
+        return
+    module, _, attribute = name.rpartition(".")
+    for defining in [known for known in sys.modules if known.startswith(f"{module}._")]:
+        texts = ModuleAnalyzer.for_module(defining).find_attr_docs()
+        if ("", attribute) in texts:
+            lines[:] = texts["", attribute]
+
+
 def setup(app):
     """Write the pages, before Sphinx looks for what there is."""
     write_pages(Path(app.srcdir))
     app.setup_extension("sphinx.ext.autosummary")
     app.connect("autodoc-skip-member", leave_out_routing)
+    app.connect("autodoc-process-docstring", find_text)
     app.add_directive("autosummary", Autosummary, override=True)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

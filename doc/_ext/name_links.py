@@ -1,4 +1,6 @@
-"""In Markdown pages, a public name in backticks is a link to its page in the reference.
+"""A public name in backticks is a link to its page in the reference.
+
+In Markdown pages, and where docstrings and examples leave the module out.
 
 Names are ``PatchKNN``, ``PatchKNN(n_neighbors=3)``, ``PatchKNN.fit``, ``skuad.detectors``
 and ``skuad.detectors.PatchKNN``. A name that two modules have needs its module.
@@ -78,7 +80,20 @@ def link_names(app, doctree):
             literal.replace_self(reference)
 
 
+def find_module(app, env, node, content):
+    """Resolve a name without its module, in a docstring or an example."""
+    if node.get("refdomain") != "py":
+        return None
+    found = reference_to(node["reftarget"], targets(), ())
+    if found is None or found[2] == node["reftarget"]:
+        return None
+    return env.get_domain("py").resolve_xref(
+        env, node["refdoc"], app.builder, "obj", found[2], node, content
+    )
+
+
 def setup(app):
     """Register with Sphinx."""
     app.connect("doctree-read", link_names)
+    app.connect("missing-reference", find_module)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -31,7 +31,8 @@ for image, split, kind in zip(data.images, data.split, data.defect_type, strict=
 # ----------
 # How much of each kind of defect has to be found is part of the data set.
 for entry in data.defects_config:
-    print(entry)
+    unit = "of its area" if entry["relative_saturation"] else "pixels"
+    print(f"{entry['defect_name']:16} {entry['saturation_threshold']} {unit}")
 
 # %%
 # Run it
@@ -46,7 +47,7 @@ table = run_benchmark(
 )
 for row in table:
     print(
-        f"{row['category']:15} {row['subset']:22} {row['n_anomalous']:3} anomalous   "
+        f"{row['category']:15} {row['subset']:22} {row['n_anomalous']:3} defective   "
         f"AU-sPRO {row['au_spro']:.3f}   image AUROC {row['image_roc_auc']:.3f}"
     )
 

@@ -69,7 +69,6 @@ plt.show()
 
 # %%
 # The one that was fitted on augmented copies. There are no false alarms any more, but of
-# the defects in clean images only 25 % are found in place of 65 %: it takes them for
-# blur or noise.
+# the defects in clean images only 25 % are found in place of 65 %.
 RobustnessDisplay(*results["Augmented"]).plot()
 plt.show()
