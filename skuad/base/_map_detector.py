@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skuad.base._image_transformer import ImageEstimator
 from skuad.io._images import Images
 from skuad.utils._param_validation import Interval, StrOptions, _fit_context
+from skuad.utils._progress import tell_parts
 from skuad.utils._repr import FittedReprMixin
 from skuad.utils._thresholds import (
     calibration_folds,
@@ -242,7 +243,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         """Score every image by a detector that was fitted without its fold."""
         fold_scores = Parallel(n_jobs=getattr(self, "n_jobs", None))(
             delayed(self._score_fold)(images, learned, train, test)
-            for train, test in folds
+            for train, test in tell_parts(folds, len(folds), "fold")
         )
         scores, tested = np.zeros(len(images)), np.zeros(len(images), bool)
         for (_, test), values in zip(folds, fold_scores, strict=True):

@@ -17,6 +17,7 @@ from skuad.calibration._pixels import PixelShares
 from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
 from skuad.io import ImageSequence
 from skuad.io._images import Images, as_images
+from skuad.utils._progress import tell_parts
 from skuad.utils._typing import ImagesLike, IndexArray
 
 
@@ -132,9 +133,10 @@ def cross_fit(
             return one, look(one, images.subset(test), test)
 
     final = fitted(trains[0])  # embeds the images of all folds
+    folds = zip(trains[1:], tests, strict=True)
     results = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(fold)(train, test)
-        for train, test in zip(trains[1:], tests, strict=True)
+        for train, test in tell_parts(folds, len(tests), "fold")
     )
     others, found = zip(*results, strict=True)
     if steps is not None:

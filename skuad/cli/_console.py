@@ -4,10 +4,11 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from math import isfinite
 from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _IN_SHELL_TERMS = (
     (r"\. Say which hold good images: good='\.\.\.'", ""),
     (r"^\[Errno \d+\] ", ""),
 )
+
+# Seconds after which it is said anew how far something is: on a terminal, in a log.
+_REFRESH, _EVERY = 0.5, 30
 
 # Errors of these types are about the user's data or machine; their text says it all.
 _EXPECTED = (ValueError, OSError, ImportError)
@@ -70,9 +74,40 @@ def error_line(error: BaseException) -> str:
     return f"unexpected {name}: {one_line(error)} (-v shows where)"
 
 
-def _refresh(bar: "tqdm[Any]", finished: Event) -> None:
-    while not finished.wait(0.5):
-        bar.refresh()
+class Activity:
+    """How far something is of which nobody knows how long it takes.
+
+    Parameters
+    ----------
+    what : str
+        What is being done.
+    n_images : int
+        How many images it is done with; they may be read more than once.
+    """
+
+    def __init__(self, what: str, n_images: int) -> None:
+        self.what = what
+        self.n_images = n_images
+        self._n_read = 0
+        self._part = ""
+        self._begun = monotonic()
+
+    def image(self) -> None:
+        """Take notice that an image is read."""
+        self._n_read += 1
+
+    def part(self, name: str, number: int, total: int) -> None:
+        """Take notice that a part begins; from then on images are not counted."""
+        self._part = f"{name} {number} of {total} of the calibration"
+
+    def __str__(self) -> str:
+        state = self._part
+        if not state and self._n_read:
+            before, image = divmod(self._n_read - 1, self.n_images)
+            state = f"image {image + 1} of {self.n_images}"
+            state += f" in pass {before + 1}" if before else ""
+        minutes, seconds = divmod(int(monotonic() - self._begun), 60)
+        return f"{self.what}: {state or 'begins'} ({minutes:02}:{seconds:02})"
 
 
 class Console:
@@ -120,8 +155,10 @@ class Console:
             self.say(f"{name.ljust(width)}  {text}")
 
     def tell(self, text: str) -> None:
-        """Print a line that is no result."""
-        print(f"skuad: {text}", file=sys.stderr, flush=True)
+        """Print a line that is no result, in place of a progress bar if there is one."""
+        tqdm = sys.modules.get("tqdm")  # else there is no bar
+        with tqdm.tqdm.external_write_mode(sys.stderr) if tqdm else nullcontext():
+            print(f"skuad: {text}", file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -169,31 +206,42 @@ class Console:
         )
 
     @contextmanager
-    def activity(self, what: str) -> Iterator[Callable[[], object]]:
-        """Show that something of unknown length goes on: a count and a clock.
+    def activity(self, what: str, n_images: int) -> Iterator[Activity]:
+        """Show that something of unknown length goes on: what it is at, and a clock.
 
-        Where there is no terminal, a line says what begins.
+        Where there is no terminal, a line says what begins, and another one now and
+        then how far it is.
 
         Parameters
         ----------
         what : str
             What is being done.
+        n_images : int
+            How many images it is done with.
 
         Yields
         ------
-        callable
-            To be called whenever an image was read.
+        Activity
+            To be told what goes on.
         """
-        layout = "{desc}: {n_fmt} images read, {elapsed} elapsed"
-        with self.progress(what=what, bar_format=layout) as bar:
+        activity, finished = Activity(what, n_images), Event()
+        with self.progress(bar_format="{desc}") as bar:
             if bar.disable and not self.quiet:
                 self.tell(what)
-            finished = Event()
-            clock = Thread(target=_refresh, args=(bar, finished), daemon=True)
-            if not bar.disable:
+
+            def show() -> None:
+                while not finished.wait(_EVERY if bar.disable else _REFRESH):
+                    line = str(activity)
+                    if bar.disable:
+                        self.tell(line)
+                    else:  # what is longer than the screen is wide cannot be cleared
+                        bar.set_description_str(line[: (bar.ncols or 80) - 1])
+
+            clock = Thread(target=show, daemon=True)
+            if not self.quiet:
                 clock.start()
             try:
-                yield bar.update
+                yield activity
             finally:
                 finished.set()
                 if clock.is_alive():

@@ -92,7 +92,6 @@ def readable_images(
                         f"{fault}. Replace or remove it, or leave such files out with "
                         "--on-error skip"
                     ) from error
-                progress.clear()
                 console.warn(f"left out: {fault}")
                 n_skipped += 1
             else:

@@ -16,6 +16,7 @@ from skuad.cli._model import save_estimator
 from skuad.inference import threshold_of
 from skuad.io import ImageSequence
 from skuad.utils import images_needed
+from skuad.utils._progress import listening
 from skuad.utils._typing import Array
 
 
@@ -67,7 +68,7 @@ def fit_on_files(
     n_jobs: int | None = None,
     what: str = "fitting",
 ) -> Any:
-    """Fit an estimator on image files, with a count of the images that were read.
+    """Fit an estimator on image files, and show how far that is.
 
     Returns
     -------
@@ -87,8 +88,9 @@ def fit_on_files(
     # Images are read more than once where not all patches fit in memory, so how many
     # readings there will be is not known.
     name = type(final_step(estimator)).__name__
-    with console.activity(f"{what} {name} on {len(paths)} images") as count:
-        images = ImageSequence(paths).then(_Counter(count))
+    what = f"{what} {name} on {len(paths)} images"
+    with console.activity(what, len(paths)) as activity, listening(activity.part):
+        images = ImageSequence(paths).then(_Counter(activity.image))
         with _jobs(n_jobs):
             estimator.fit(images)
     return estimator

@@ -130,7 +130,6 @@ def _look(
     with console.progress(total=len(items), what="detecting") as progress:
         for record in records:
             if "error" in record:
-                progress.clear()
                 console.tell(f"error: {record['path']}: {record['error']}")
             yield record
             progress.update()

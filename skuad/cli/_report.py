@@ -115,7 +115,6 @@ def _report(
         for detection in detect_each(estimator, [ln["path"] for ln in lines], console):
             progress.update()
             if detection.anomaly_map is None or detection.score is None:
-                progress.clear()
                 console.tell(f"error: {detection.path}: {detection.error}")
                 continue
             line = lines[detection.index]
