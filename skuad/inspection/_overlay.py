@@ -106,10 +106,11 @@ def overlay(
     threshold : float or None, default=None
         Pixels above it are outlined.
     vmin : float, default=0.0
+        The value of no heat.
     vmax : float or None, default=None
-        The values of no and of full heat. Give the same to all images of a set, or
-        their colours cannot be compared. By default `vmax` lies half as far above the
-        threshold as `vmin` lies below it; without a threshold it is the map's maximum.
+        The value of full heat. By default it lies half as far above the threshold as
+        `vmin` lies below it; without a threshold it is the map's maximum. Give the same
+        two to all images of a set, or their colours cannot be compared.
 
     Returns
     -------
