@@ -21,6 +21,7 @@ from skuad.datasets import load_dataset
 from skuad.datasets._names import check_name
 from skuad.metrics import get_map_scorer
 from skuad.model_selection import GoodTrainKFold
+from skuad.model_selection._benchmark_store import _state
 from skuad.utils._typing import MasksLike
 
 #: Name of a category, its images and their truth.
@@ -132,11 +133,10 @@ def _score_all(
     for _, paths, truth in categories:
         files, target = np.array(paths), [1 if y is None else -1 for y in truth]
         folds = list(GoodTrainKFold(args.folds).split(files, target))
-        stamps = [_stamp(path) for path in paths]
         known = target if metric.startswith("image_") else truth
         for train, test in folds:
             y = [known[i] for i in test]
-            marks = [stamps[i] for i in [*train, *test]]
+            marks = [_state(file) for file in [*files[train], *files[test], *y]]
             tasks.append((files[train].tolist(), files[test].tolist(), y, marks))
     parallel = Parallel(n_jobs=args.n_jobs, return_as="generator")
     found = parallel(
@@ -159,7 +159,7 @@ def score_fold(
     train: list[str],
     test: list[str],
     y: MasksLike,
-    marks: list[tuple[int, int]],
+    marks: list[Any],
     metric: str,
     version: str,
 ) -> float:
@@ -172,18 +172,13 @@ def score_fold(
     y : list
         Truth of the test images.
     marks : list
-        Sizes and times of change of the files: not used here, but part of what the
-        result is kept under.
+        Sizes and times of change of the files, masks included: not used here, but part
+        of what the result is kept under.
     metric : str
     version : str
         Of skuad, for the same reason.
     """
     return float(get_map_scorer(metric)(clone(estimator).fit(train), test, y))
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    state = os.stat(path)
-    return state.st_size, state.st_mtime_ns
 
 
 def _fit_best(

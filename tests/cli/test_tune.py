@@ -85,6 +85,9 @@ def test_finished_folds_are_kept(run, tree, tmp_path, monkeypatch):
     os.utime(data.images[0])  # another file: its folds are no longer those
     run(*command)
     assert n_fits[0] == 9 + 8
+    os.utime(data.masks[data.target == -1][0])  # its image is in the test part of one
+    run(*command)
+    assert n_fits[0] == 17 + 4
 
 
 def test_a_folder_of_parts(run, fails, tree, tmp_path):
