@@ -51,28 +51,42 @@ class Watcher:
         self.recursive = recursive
         self._leave_out = tuple(folder + os.sep for folder in leave_out)
         self._clock = clock
-        # By path: its state, and when it was first seen so.
+        self._root = os.path.commonpath([os.path.abspath(path) for path in folders])
+        # By path, absolute: its state, and when it was first seen so.
         self._seen: dict[str, tuple[_State, float]] = {}
         self._given = {path: _state(path) for path in done}
-        self._names: dict[str, str] = {}  # name -> path that has it
+        # By path, what its outputs are called; and these names.
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        for path in self._given:
+            self._name(path)
 
-    def ready(self) -> list[tuple[str, str]]:
-        """Return the (path, name of outputs) of files that can be read now."""
-        found = []
-        for folder in self.folders:
-            for path in _images_in(folder, self.recursive):
-                place, state = os.path.abspath(path), _state(path)
-                if (
-                    state is None  # it was moved away
-                    or self._given.get(place) == state
-                    or place.startswith(self._leave_out)
-                ):
-                    continue
-                if self._is_whole(path, place, state):
-                    self._given[place] = state
-                    del self._seen[place]
-                    found.append((path, self._name(path, place)))
-        return found
+    def ready(self) -> Iterator[tuple[str, str]]:
+        """Yield the (path, name of outputs) of files that can be read now."""
+        there: set[str] = set()
+        lists = [_images_in(folder, self.recursive) for folder in self.folders]
+        for path in (path for paths in lists for path in paths or ()):
+            place, state = os.path.abspath(path), _state(path)
+            there.add(place)
+            if (
+                state is None  # it was moved away
+                or self._given.get(place) == state
+                or place.startswith(self._leave_out)
+            ):
+                continue
+            if self._is_whole(path, place, state):
+                self._given[place] = state
+                del self._seen[place]
+                yield path, self._name(place)
+        if None not in lists:
+            self._forget_all_but(there)
+
+    def _forget_all_but(self, there: set[str]) -> None:
+        """Keep in mind only the files that have not been moved away."""
+        for known in (self._seen, self._given):
+            for place in known.keys() - there:
+                del known[place]
+                self._taken.discard(self._names.pop(place, "").casefold())
 
     def _is_whole(self, path: str, place: str, state: _State) -> bool:
         now = self._clock()
@@ -84,13 +98,17 @@ class Watcher:
             return False
         return now - since >= _PATIENCE or _is_readable(path)
 
-    def _name(self, path: str, place: str) -> str:
+    def _name(self, place: str) -> str:
         """Name outputs as `output_names` would, knowing no later file."""
-        folders = [os.path.abspath(folder) for folder in self.folders]
-        whole = os.path.relpath(place, os.path.commonpath(folders))
-        name = os.path.splitext(whole)[0]
-        taken = self._names.setdefault(name.casefold(), place) != place
-        return whole if taken else name
+        if place not in self._names:
+            whole = os.path.relpath(place, self._root)
+            name = os.path.splitext(whole)[0]
+            name = whole if name.casefold() in self._taken else name
+            while name.casefold() in self._taken:
+                name += "_"
+            self._names[place] = name
+            self._taken.add(name.casefold())
+        return self._names[place]
 
 
 def watch(
@@ -111,12 +129,13 @@ def watch(
     """
     watcher = Watcher(folders, recursive=recursive, leave_out=leave_out, done=done)
     while not stopped.is_set():
-        items = watcher.ready()
-        for item in items:  # one by one, so that a signal need not wait for many
+        n_found = 0
+        for item in watcher.ready():  # one by one: a signal need not wait for many
+            n_found += 1
+            yield [item]
             if stopped.is_set():
                 return
-            yield [item]
-        if not items:
+        if not n_found:
             stopped.wait(_POLL)
 
 
@@ -143,17 +162,20 @@ def stopped_by_signals() -> Iterator[threading.Event]:
             signal.signal(caught, handler)
 
 
-def _images_in(folder: str, recursive: bool) -> list[str]:
+def _images_in(folder: str, recursive: bool) -> list[str] | None:
+    """List the images of a folder; None while it, or one in it, is not there."""
     try:
         return find_images(folder, recursive=recursive)
     except ValueError:  # there is none yet
         return []
+    except OSError:
+        return None
 
 
 def _state(path: str) -> _State:
     try:
         state = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
     return state.st_size, state.st_mtime_ns
 
