@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_a_data_set_is_checked(run, fails, tree, tmp_path):
     assert code == 0
     (counts,) = json.loads(out)["categories"]
     assert (counts["n_masks"], counts["n_without_mask"]) == (2, 1)
-    assert "1 defective image(s) have no mask" in err
+    assert "1 defective image without a mask" in err
     make_fake_tree("image_folder", tmp_path / "mine")
     code, out, _ = run("datasets", "folder", tmp_path / "mine", "--json")
     assert json.loads(out)["categories"][0]["n_good"] > 0
@@ -57,7 +58,7 @@ class TestDoctor:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
         monkeypatch.setattr(
-            "skuad.cli._doctor.measure_speed", lambda: {"images_per_second": 3.0}
+            "skuad.cli._machine.measure_speed", lambda: {"images_per_second": 3.0}
         )
 
     def test_what_it_says(self, run, tmp_path, monkeypatch):
@@ -85,6 +86,22 @@ class TestDoctor:
         (fault,) = opencv_faults(["opencv-python", "opencv-python-headless"])
         assert "overwrite each other's files" in fault
         assert fault.endswith("pip install opencv-python-headless")
+
+    def test_an_opencv_that_cannot_be_loaded(self, tmp_path):
+        """In a process of its own: here it is loaded."""
+        text = "raise ImportError('libGL.so.1: cannot open shared object file')"
+        (tmp_path / "cv2.py").write_text(text)
+        end = subprocess.run(
+            [sys.executable, "-m", "skuad", "doctor"],
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert end.returncode == 1
+        assert "scikit-learn" in end.stdout and "No fault" not in end.stdout
+        assert end.stderr.startswith("skuad: fault: an import fails (libGL.so.1")
+        assert end.stderr.endswith("pip install opencv-python-headless\n")
+        assert end.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
