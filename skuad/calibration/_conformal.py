@@ -454,20 +454,37 @@ class ConformalDetector(MetaMapDetector):
             the fitted law are extrapolated.
         """
         check_is_fitted(self)
-        images = validate_images(self, X, reset=False)
-        scores, by_fold = [], []
-        for _, score, others in self._views(images):
-            scores.append(score)
-            by_fold.append(others)
-        if self.fold_detectors_:
-            p_values = self._sample().cross_p_values(np.array(by_fold))
-        else:
-            p_values = self._sample().p_values(np.array(scores))
-        if self.tail == "gpd":
-            values = -np.asarray(scores)
-            extrapolated = _tail.tail_share(self._tail, values)
-            return np.where(values > self._tail["level"], extrapolated, p_values)
-        return p_values
+        return np.array([p_value for *_, p_value in self.detect_with_p_values(X)])
+
+    def detect_with_p_values(
+        self, X: ImagesLike
+    ) -> Iterator[tuple[Array, float, float]]:
+        """Yield map, score and p-value of every image, in one pass.
+
+        Parameters
+        ----------
+        X : images
+            See `skuad.base.validate_images`.
+
+        Yields
+        ------
+        anomaly_map : ndarray of float32 of shape (H, W)
+            See `detect`.
+        score : float
+            See `detect`.
+        p_value : float
+            See `p_values`.
+        """
+        check_is_fitted(self)
+        images, sample = validate_images(self, X, reset=False), self._sample()
+        for anomaly_map, score, by_fold in self._views(images):
+            if by_fold is not None:
+                p_value = sample.cross_p_values(by_fold[np.newaxis])
+            elif self.tail == "gpd" and -score > self._tail["level"]:
+                p_value = _tail.tail_share(self._tail, np.array([-score]))
+            else:
+                p_value = sample.p_values(np.array([score]))
+            yield anomaly_map, -score, float(p_value[0])
 
     def predict_mask(self, X: ImagesLike) -> Array | list[Array]:
         """Masks of the pixels above the threshold of pixels.

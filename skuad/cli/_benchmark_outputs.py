@@ -92,7 +92,8 @@ class Outputs:
         mask, kind, name = None, category.kinds[index], self._names[index]
         if isinstance(category.masks[index], str):
             mask = read_mask(category.masks[index], shape=anomaly_map.shape)
-        path = self._pictures.write(name, detection, mask=mask, caption=kind)
+        image = read_image(detection.path)
+        path = self._pictures.write(name, detection, image, mask=mask, caption=kind)
         self._records.append(
             {
                 "category": category.name,

@@ -4,19 +4,19 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from skuad.base import final_step, pixel_threshold_of
-from skuad.cli._console import Console
+from skuad.base import pixel_threshold_of
+from skuad.cli._console import Console, error_line
 from skuad.cli._files import write_array
+from skuad.cli._p_values import with_p_values
 from skuad.cli._pictures import Pictures
-from skuad.cli._stream import Detection, Record, decide, detect_each
+from skuad.cli._stream import Detection, Record, decide, detect_each, without_path
 from skuad.inference import regions_of
-from skuad.io import write_image
-from skuad.utils._typing import Array, ImagesLike
+from skuad.io import read_image, write_image
 
 #: Path of an image, and the name of its outputs.
 Item: TypeAlias = tuple[str, str]
@@ -85,9 +85,10 @@ class Job:
         console = Console(verbose=self.verbose)
         # Files are written while the next images are looked at: drawing and encoding
         # let go of Python's lock.
-        waiting: deque[tuple[Record, Future[None]]] = deque()
+        waiting: deque[Future[Record]] = deque()
+        estimator = with_p_values(self.estimator)
         with ThreadPoolExecutor(_WRITERS) as writers:
-            for detection in detect_each(self.estimator, paths, console):
+            for detection in detect_each(estimator, paths, console):
                 path, name = items[detection.index]
                 record = self._record(detection, path)
                 anomaly_map, most = detection.anomaly_map, _WAITING
@@ -95,55 +96,47 @@ class Job:
                     most = max(1, min(most, _PIXELS // anomaly_map.size))
                     if self.pictures is not None:
                         self.pictures.fix_colors(anomaly_map)
-                waiting.append((record, writers.submit(self._write, name, detection)))
-                while waiting and (len(waiting) > most or waiting[0][1].done()):
-                    yield _finished(*waiting.popleft())
+                waiting.append(writers.submit(self._write, record, name, detection))
+                while waiting and (len(waiting) > most or waiting[0].done()):
+                    yield waiting.popleft().result()  # raises what it raised
             while waiting:
-                yield _finished(*waiting.popleft())
+                yield waiting.popleft().result()
 
     def _record(self, detection: Detection, path: str) -> Record:
         record = {**detection.record(self.threshold), "path": path}
         if detection.anomaly_map is None:
             return record
-        return {**record, **self._details(detection.path, detection.anomaly_map)}
+        if detection.p_value is not None:
+            record["p_value"] = detection.p_value
+        regions = regions_of(
+            self.estimator, detection.anomaly_map, threshold=self.threshold
+        )
+        record["regions"] = None if regions is None else regions[:_MOST_REGIONS]
+        return record
 
-    def _write(self, name: str, detection: Detection) -> None:
+    def _write(self, record: Record, name: str, detection: Detection) -> Record:
+        """Write map and picture; return the record, with an error if the image is gone."""
         if detection.anomaly_map is None:
-            return
+            return record
+        image = None
+        if self.pictures is not None and self._is_drawn(detection):
+            try:
+                image = read_image(detection.path)
+            except (OSError, ValueError) as error:
+                fault = without_path(error_line(error), detection.path)
+                failed = replace(detection, error=fault).record(self.threshold)
+                return {**failed, "path": record["path"]}
         if self.map_format is not None:
             path = os.path.join(self.maps, f"{name}.{self.map_format}")
             os.makedirs(os.path.dirname(path), exist_ok=True)
             anomaly_map = detection.anomaly_map.astype(np.float32, copy=False)
             write = write_array if self.map_format == "npy" else write_image
             write(path, anomaly_map)
-        if self.pictures is not None and self._is_drawn(detection):
-            self.pictures.write(name, detection)
+        if self.pictures is not None and image is not None:
+            self.pictures.write(name, detection, image)
+        return record
 
     def _is_drawn(self, detection: Detection) -> bool:
         if self.overlays == "anomalous":
             return decide(detection.score, self.threshold) == "anomalous"
         return self.overlays == "all"
-
-    def _details(self, path: str, anomaly_map: Array) -> Record:
-        details: Record = {}
-        if hasattr(final_step(self.estimator), "p_values"):
-            (p_value,) = p_values(self.estimator, [path])
-            details["p_value"] = float(p_value)
-        regions = regions_of(self.estimator, anomaly_map, threshold=self.threshold)
-        details["regions"] = None if regions is None else regions[:_MOST_REGIONS]
-        return details
-
-
-def _finished(record: Record, writing: Future[None]) -> Record:
-    writing.result()  # raises what it raised
-    return record
-
-
-def p_values(estimator: Any, X: ImagesLike) -> Array:
-    """P-values of images, from the detector in which an estimator ends."""
-    if isinstance(estimator, Pipeline):
-        steps = estimator[:-1]
-        return p_values(estimator[-1], steps.transform(X) if len(steps) else X)
-    if hasattr(estimator, "best_estimator_"):
-        return p_values(estimator.best_estimator_, X)
-    return estimator.p_values(X)

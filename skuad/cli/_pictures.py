@@ -7,7 +7,7 @@ import numpy as np
 from skuad.cli._stream import Detection
 from skuad.inspection import displayable, panel
 from skuad.inspection._screen import fit_to_screen
-from skuad.io import read_image, write_image
+from skuad.io import write_image
 from skuad.utils._typing import Array
 
 # Sides of pictures: they are for screens.
@@ -50,6 +50,7 @@ class Pictures:
         self,
         name: str,
         detection: Detection,
+        image: Array,
         *,
         mask: Array | None = None,
         caption: str = "",
@@ -62,6 +63,8 @@ class Pictures:
             Path below the folder, without suffix.
         detection : Detection
             That did not fail.
+        image : ndarray of shape (H, W) or (H, W, C)
+            As it was read.
         mask : ndarray of bool of shape (H, W) or None, default=None
             True mask.
         caption : str, default=""
@@ -70,7 +73,7 @@ class Pictures:
         assert detection.anomaly_map is not None and detection.score is not None
         vmin, vmax = self.fix_colors(detection.anomaly_map)
         image, anomaly_map, mask = fit_to_screen(
-            displayable(read_image(detection.path)),
+            displayable(image),
             detection.anomaly_map,
             mask,
             least=_LEAST_SIDE,

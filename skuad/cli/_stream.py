@@ -36,6 +36,8 @@ class Detection:
         Time for reading the image and detection.
     error : str or None
         Why it failed.
+    p_value : float or None
+        From a detector that has them, see `skuad.cli._p_values`.
     """
 
     index: int
@@ -44,6 +46,7 @@ class Detection:
     score: float | None
     seconds: float
     error: str | None = None
+    p_value: float | None = None
 
     def record(self, threshold: float | None) -> Record:
         """Describe it for predictions.jsonl."""
@@ -88,14 +91,19 @@ def detect_each(
     ------
     Detection
     """
+    rest: list[float]
     index, size = 0, _CHUNK
     while index < len(paths):
         end = min(index + size, len(paths))
         begun = time.perf_counter()
         try:
-            for anomaly_map, score in detect(estimator, paths[index:end]):
+            for anomaly_map, score, *rest in detect(estimator, paths[index:end]):
                 seconds = time.perf_counter() - begun
-                yield Detection(index, paths[index], anomaly_map, float(score), seconds)
+                p_value = rest[0] if rest else None
+                yield Detection(
+                    *(index, paths[index], anomaly_map, float(score), seconds),
+                    p_value=p_value,
+                )
                 index += 1
                 begun = time.perf_counter()
             if index < end:

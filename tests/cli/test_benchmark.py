@@ -189,10 +189,10 @@ def test_an_interrupted_run_goes_on(run, two, tmp_path, monkeypatch):
     expected = run(*command[:-3], tmp_path / "whole", *RATE)
     draw = Pictures.write
 
-    def interrupted(self, name, detection, **options):
+    def interrupted(self, name, detection, *args, **options):
         if "nut" in detection.path:
             raise KeyboardInterrupt
-        return draw(self, name, detection, **options)
+        return draw(self, name, detection, *args, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Pictures, "write", interrupted)
@@ -319,7 +319,8 @@ def test_large_images_are_shrunk_on_pictures_and_no_peak_is_lost(tmp_path):
     anomaly_map = np.zeros((3000, 1500), np.float32)
     anomaly_map[1501, 700] = 9.0
     detection = Detection(0, path, anomaly_map, 9.0, 0.1)
-    path = Pictures(str(tmp_path), threshold=3.0).write("a/b", detection)
+    pictures = Pictures(str(tmp_path), threshold=3.0)
+    path = pictures.write("a/b", detection, read_image(path))
     assert path == str(tmp_path / "a" / "b.png")
     picture = read_image(path)
     assert max(picture.shape) < 1600

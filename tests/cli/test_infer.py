@@ -129,7 +129,7 @@ def _paths(lines):
 def test_lines_are_written_as_it_goes(run, model, good, tmp_path, monkeypatch):
     seen = []
 
-    def write(self, name, detection):
+    def write(self, name, detection, image):
         seen.append(len(read_lines(tmp_path)))
 
     monkeypatch.setattr("skuad.cli._pictures.Pictures.write", write)
@@ -138,6 +138,33 @@ def test_lines_are_written_as_it_goes(run, model, good, tmp_path, monkeypatch):
     for number, n_lines in enumerate(seen):
         # Never one more than there are pictures; the last ones may not have theirs yet.
         assert number - 10 <= n_lines <= number
+
+
+def test_an_image_that_vanishes_after_it_was_scored(
+    run, model, good, tmp_path, monkeypatch
+):
+    """As where others empty the folder; it does not end the run."""
+    folder, out = tmp_path / "new", tmp_path / "o"
+    shutil.copytree(good, folder)
+    look = Job._record
+
+    def record(self, detection, path):
+        if detection.index == 3:
+            os.remove(path)
+        return look(self, detection, path)
+
+    monkeypatch.setattr(Job, "_record", record)
+    code, _, err = run("infer", model, folder, "--out", out, "--maps")
+    assert code == 1
+    lines = read_lines(out)
+    assert ["error" in line for line in lines] == [n == 3 for n in range(9)]
+    assert lines[3]["score"] is lines[3]["decision"] is None
+    assert lines[3]["path"] == str(folder / "3.png")
+    assert err.startswith(f"skuad: error: {folder}{os.sep}3.png: No such file")
+    assert err.count("\n") == 1
+    assert len(os.listdir(out / "maps")) == len(os.listdir(out / "overlays")) == 8
+    monkeypatch.setattr(np, "save", lambda *_: open(tmp_path / "no" / "where"))
+    assert run("infer", model, folder, "--out", out, "--maps")[0] == 2
 
 
 def test_pictures_of_what_is_anomalous_only(run, model, test_images, tmp_path):
