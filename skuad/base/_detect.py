@@ -1,13 +1,20 @@
 """Maps and scores of any fitted estimator that makes maps."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skuad.base._pool import mask_outside, pool_map
+from skuad.utils._text import plural
 from skuad.utils._typing import ImagesLike, MapAndScore
+
+_Types: TypeAlias = tuple[type[Exception], ...]
+
+# So many images are given to a detector at once: enough to fill the batches of a
+# network, and few enough that an estimator that is not lazy holds few of them.
+_CHUNK = 16
 
 
 def detect(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
@@ -37,6 +44,45 @@ def detect(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
         yield from detect(estimator.best_estimator_, X)
     else:
         yield from _detect_foreign(estimator, X)
+
+
+def detect_each(
+    estimator: Any, X: ImagesLike, *, faults: _Types = (Exception,)
+) -> Iterator[MapAndScore | Exception]:
+    """Yield map and score of every image, or its error, which does not stop the others.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, see `detect`.
+    X : sequence of images
+        That can be sliced.
+    faults : tuple of exceptions
+        What may be wrong with an image; others are raised.
+
+    Yields
+    ------
+    (anomaly_map, score) or exception
+    """
+    index, size = 0, _CHUNK
+    while index < len(X):
+        end = min(index + size, len(X))
+        try:
+            for found in detect(estimator, X[index:end]):
+                yield found
+                index += 1
+            if index < end:
+                raise ValueError(
+                    f"the detector gave nothing for {plural(end - index, 'image')}"
+                )
+        except faults as error:
+            if end - index > 1:
+                # The fault may lie in any image that the detector was at: they are
+                # taken one by one until it shows.
+                size = 1
+                continue
+            yield error
+            index, size = index + 1, _CHUNK
 
 
 def _detect_foreign(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:

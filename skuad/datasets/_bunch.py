@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 
 from skuad.datasets._names import check_name
 from skuad.utils._optional import import_optional
+from skuad.utils._text import plural
 from skuad.utils._typing import Array
 
 GOOD, ANOMALOUS, UNKNOWN = 1, -1, 0
@@ -156,12 +157,12 @@ def _settle_masks(
     ).astype(bool)
     lacking = searched & (columns["masks"] == "") & (columns["target"] == ANOMALOUS)
     orphans = [mask for part in parts for mask in part.orphans]
-    lines = []
-    if lacking.any():
-        lines.append(f"{lacking.sum()} anomalous image(s) without a mask:")
+    lines, n_lacking = [], int(lacking.sum())
+    if n_lacking:
+        lines.append(f"{plural(n_lacking, 'anomalous image')} without a mask:")
         lines.extend(columns["images"][lacking])
     if orphans:
-        lines.append(f"{len(orphans)} mask(s) without an image:")
+        lines.append(f"{plural(len(orphans), 'mask')} without an image:")
         lines.extend(orphans)
     if lines and missing_mask == "raise":
         raise ValueError(
@@ -169,10 +170,10 @@ def _settle_masks(
             "images (anomalous, extent unknown), missing_mask='skip' leaves them out."
         )
     if lines:
-        fate = "are left out" if missing_mask == "skip" else "stay anomalous, without"
+        fate = "left out" if missing_mask == "skip" else "anomalous all the same"
         warnings.warn(
-            f"{lacking.sum()} anomalous image(s) without a mask {fate}; {len(orphans)} "
-            "mask(s) without an image are not used",
+            f"{plural(n_lacking, 'anomalous image')} without a mask: {fate}; "
+            f"{plural(len(orphans), 'mask')} without an image: not used",
             UserWarning,
             stacklevel=stacklevel,
         )

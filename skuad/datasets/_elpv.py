@@ -16,6 +16,7 @@ from skuad.datasets._bunch import (
 )
 from skuad.datasets._files import check_root
 from skuad.datasets._names import check_name
+from skuad.utils._text import plural
 from skuad.utils._typing import StrPath
 
 KINDS = ("mono", "poly")
@@ -149,7 +150,8 @@ def _read_labels(
             kinds.append(fields[2])
     if lacking or not names:
         raise ValueError(
-            f"{len(lacking)} image(s) of {path!r} are not there:\n" + "\n".join(lacking)
+            f"{plural(len(lacking), 'image')} of {path!r} not found:\n"
+            + "\n".join(lacking)
             if lacking
             else f"{path!r} is empty"
         )

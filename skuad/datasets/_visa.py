@@ -10,6 +10,7 @@ from skuad.datasets._files import class_parts, require_folder
 from skuad.datasets._layout import Layout, load_layout
 from skuad.datasets._names import check_name
 from skuad.io import natural_key
+from skuad.utils._text import plural
 from skuad.utils._typing import StrPath
 
 PROTOCOLS = ("1cls", "2cls_highshot", "2cls_fewshot")
@@ -129,7 +130,8 @@ def _list_parts(folder: str, split: str, protocol: str = "1cls") -> list[Part]:
             parts.append(Part(images, ANOMALOUS, split, "bad", masks))
     if lacking:
         raise ValueError(
-            f"{len(lacking)} image(s) of {path!r} are not there:\n" + "\n".join(lacking)
+            f"{plural(len(lacking), 'image')} of {path!r} not found:\n"
+            + "\n".join(lacking)
         )
     return parts
 

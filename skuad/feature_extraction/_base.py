@@ -95,8 +95,8 @@ class Embedder(ImageTransformer):
     def _too_small(self, image: Array) -> str:
         return (
             f"is {image.shape[0]} x {image.shape[1]} pixels, but {type(self).__name__} "
-            f"needs {self.min_size} x {self.min_size} or more: enlarge the image, or give "
-            "line scans as the rows of a 2-D float array"
+            f"needs {self.min_size} x {self.min_size} or more: take larger images, or "
+            "larger tiles; line scans are given as the rows of a 2-D float array"
         )
 
     def _cache_settings(self) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from skuad.inspection._report_category import CategoryReport
 from skuad.inspection._report_pictures import Picture, data_uri
 from skuad.inspection._report_svg import curves_svg, histogram_svg
 from skuad.inspection._report_tables import METRICS, NOTHING, format_estimate
+from skuad.utils._text import plural
 
 PICTURES = "<!--pictures-->"
 """Where the pictures of a section belong; their size is chosen when all else is known."""
@@ -165,8 +166,8 @@ def _unknown_note(n_unknown: int) -> str:
     if not n_unknown:
         return ""
     return (
-        f'<p class="note">{n_unknown} anomalous image(s) without a mask count for image '
-        "metrics only.</p>"
+        f'<p class="note">{plural(n_unknown, "anomalous image")} without a mask: '
+        "for image metrics only.</p>"
     )
 
 
@@ -174,8 +175,8 @@ def picture_galleries(report: CategoryReport) -> str:
     """Lay out the pictures of a category."""
     parts = []
     for kind, heading, empty in [
-        ("anomalous", "Misses: defects with the lowest scores", "no anomalous images"),
-        ("good", "False alarms: good images with the highest scores", "no good images"),
+        ("anomalous", "Defects with the lowest scores", "no anomalous images"),
+        ("good", "Good images with the highest scores", "no good images"),
     ]:
         pictures = report.pictures[kind]
         body = "".join(_picture(report, picture) for picture in pictures)

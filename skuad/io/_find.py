@@ -3,6 +3,7 @@
 import os
 import re
 
+from skuad.utils._text import plural
 from skuad.utils._typing import StrPath
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -125,11 +126,14 @@ def _nothing_found(
     if others:
         names = sorted(os.path.relpath(path, folder) for path in others)
         more = ", ..." if len(names) > 5 else ""
-        message += f"; found {len(names)} other file(s): {', '.join(names[:5])}{more}"
+        message += (
+            f"; found {plural(len(names), 'other file')}: {', '.join(names[:5])}{more}"
+        )
     elif not subfolders:
         message += "; it is empty"
     if subfolders and not recursive:
         message += (
-            f"; it has {len(subfolders)} sub-folder(s), which recursive=True searches"
+            f"; it has {plural(len(subfolders), 'sub-folder')}, which recursive=True "
+            "searches"
         )
     return message + "."

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from skuad.io._sequence import ImageSequence, without_index
+from skuad.utils._text import plural
 from skuad.utils._typing import Array, ImagesLike
 
 _PATH = (str, os.PathLike)
@@ -59,8 +60,9 @@ def check_image(image: Array, *, n_channels: int | None = None) -> Array:
         image = image[:, :, None]
     if n_channels not in (None, image.shape[2]):
         raise ValueError(
-            f"X has {image.shape[2]} channels, but {n_channels} are expected: convert all "
-            "images to the same kind, gray or colour"
+            f"the image has {plural(image.shape[2], 'channel')}, but {n_channels} "
+            f"{'is' if n_channels == 1 else 'are'} expected: convert all images to the "
+            "same kind, gray or colour"
         )
     return image
 

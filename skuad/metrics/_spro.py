@@ -21,6 +21,7 @@ from skuad.metrics._maps import Maps
 from skuad.metrics._pixel import check_max_fpr, is_defined
 from skuad.metrics._samples import check_shape, ignored_at
 from skuad.metrics._targets import as_mask, ignored_from, is_empty_path
+from skuad.utils._text import plural
 from skuad.utils._typing import Array, MapsLike, MasksLike, StrPath
 
 #: Of each image None, a folder, or masks.
@@ -248,10 +249,10 @@ class _Rule:
         if self._exceeded:
             shown = "; ".join(self._exceeded[:5])
             more = "; ..." if len(self._exceeded) > 5 else ""
+            defects = plural(len(self._exceeded), "defect")
             warnings.warn(
-                f"The saturation threshold of {len(self._exceeded)} defect(s) exceeds "
-                f"their area, in pixels: {shown}{more}. Such a defect has to be found "
-                "in full.",
+                f"The saturation threshold exceeds the area of {defects}, in pixels: "
+                f"{shown}{more}. Such a defect has to be found in full.",
                 UserWarning,
                 stacklevel=3,
             )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skuad.io import read_mask
 from skuad.metrics._maps import Maps
+from skuad.utils._text import plural
 from skuad.utils._typing import Array, MasksLike, StrPath, TargetsLike
 
 #: The entry of an image that is anomalous, nobody having drawn where.
@@ -181,7 +182,7 @@ def warn_unknown(count: int) -> None:
     """Warn once of the images that pixel metrics leave out."""
     if count:
         warnings.warn(
-            f"{count} anomalous image(s) of unknown extent (-1) are left out of the "
+            f"{plural(count, 'anomalous image')} of unknown extent (-1) left out of the "
             "pixel metrics.",
             UserWarning,
             stacklevel=2,

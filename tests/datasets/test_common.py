@@ -266,7 +266,7 @@ def test_missing_masks(name, load):
     images = data.images[data.target == -1][:2].tolist()
     for path in lost:
         shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-    with pytest.raises(ValueError, match=r"^2 anomalous image\(s\) without") as error:
+    with pytest.raises(ValueError, match=r"^2 anomalous images without") as error:
         load()
     assert str(error.value).splitlines()[1:3] == images
     with pytest.warns(UserWarning, match=r"^2 anomalous"):

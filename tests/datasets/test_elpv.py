@@ -73,7 +73,7 @@ def test_the_real_images():
         ("images/cell0001.png 0 duo\n", "line 7"),
         (
             "images/cell9.png 0 mono\n",
-            r"1 image\(s\) of .* are not there:\n.*cell9.png",
+            r"1 image of .* not found:\n.*cell9.png",
         ),
     ],
 )

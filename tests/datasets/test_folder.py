@@ -131,7 +131,7 @@ def test_masks_all_together(tmp_path):
     data = load_image_folder(tmp_path)
     assert relative(data.masks[2:], tmp_path) == ["masks/2.png", "masks/3_mask.png"]
     write_mask(BLOCK, tmp_path, "masks", "4.png")
-    with pytest.raises(ValueError, match=r"1 mask\(s\) without an image:\n.*4.png"):
+    with pytest.raises(ValueError, match=r"1 mask without an image:\n.*4.png"):
         load_image_folder(tmp_path)
     write_good(tmp_path, "hole", "2.png")
     with pytest.raises(ValueError, match=r"cannot be told apart: .*dent.*hole"):
@@ -146,10 +146,10 @@ def test_missing_and_left_over_masks(tmp_path):
     with pytest.raises(ValueError) as error:
         load_image_folder(tmp_path)
     lines = str(error.value).splitlines()
-    assert lines[0] == "1 anomalous image(s) without a mask:"
+    assert lines[0] == "1 anomalous image without a mask:"
     assert [Path(line).name for line in lines[1:-1]] == [
         "größe 1.png",
-        "2 mask(s) without an image:",
+        "2 masks without an image:",
         "x.png",
         "y.png",
     ]

@@ -4,7 +4,7 @@ import joblib
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.covariance import EllipticEnvelope, LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from skuad.detectors import PatchDetector, PatchKNN
+from skuad.detectors import ForegroundOnly, PatchDetector, PatchKNN, Tiled
 from skuad.detectors._row_scores import row_scores
 from skuad.feature_extraction import FilterBankEmbedder, upsample_map
 from skuad.utils import CalibrationWarning
@@ -203,8 +203,58 @@ def test_memory_embeds_each_image_once(tmp_path, monkeypatch):
 def test_small_images_and_mixes_are_named():
     with pytest.raises(ValueError, match=r"image 1 is 8 x 56 pixels.*16 x 16"):
         PatchKNN().fit([IMAGES[0], IMAGES[1][:8], IMAGES[2]])
-    with pytest.raises(ValueError, match=r"image 2: X has 1 channels, but 3"):
+    with pytest.raises(ValueError, match=r"image 2: the image has 1 channel, but 3"):
         PatchKNN().fit([IMAGES[0], IMAGES[1], IMAGES[2][..., 0]])
+
+
+def test_errors_name_the_image_as_the_user_counts():
+    images = [*IMAGES]
+    images[5] = np.full(images[5].shape, np.nan)
+    with pytest.raises(ValueError, match=r"^image 5: "):
+        PatchKNN().fit(images, np.r_[-1, -1, np.ones(len(images) - 2)])
+
+
+class Failing(PatchDetector):
+    def _held_out_scores(self, images, folds, learned):
+        raise ValueError("no memory left")
+
+
+@pytest.mark.parametrize("fails", ["folds", "scores"])
+def test_a_fit_that_fails_leaves_no_threshold_of_another(fails):
+    detector = PatchDetector().fit(IMAGES)
+    threshold, bank = detector.offset_, detector.estimator_
+    if fails == "folds":  # before anything is learnt
+        with pytest.raises(ValueError, match="n_splits"):
+            detector.set_params(calibration=len(IMAGES)).fit(IMAGES[:5])
+        assert detector.estimator_ is bank
+    else:
+        detector.__class__ = Failing
+        with pytest.raises(ValueError, match="no memory left"):
+            detector.fit(IMAGES[:5])
+    assert threshold != 0 and np.isnan(detector.offset_)
+    with pytest.raises(ValueError, match="no threshold.* fit failed"):
+        detector.predict(IMAGES)
+
+
+class OfAnotherLibrary(BaseEstimator):
+    """An embedder with nothing but fit and embed."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def embed(self, X):
+        return FilterBankEmbedder().embed(X)
+
+
+@pytest.mark.parametrize("round_it", [lambda detector: detector, ForegroundOnly])
+def test_an_embedder_with_fit_and_embed_only(round_it, tmp_path):
+    maps = [
+        round_it(PatchKNN(embedder, memory=tmp_path, calibration=None, random_state=0))
+        .fit(IMAGES)
+        .transform(IMAGES)
+        for embedder in (OfAnotherLibrary(), FilterBankEmbedder())
+    ]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_saved_file_gives_equal_bits(tmp_path):
@@ -237,3 +287,10 @@ def test_nan_scores_set_no_threshold():
 
     with pytest.raises(ValueError, match=r"20 held-out images have the score NaN"):
         Nan().fit(IMAGES)
+
+
+def test_the_number_of_images_is_known_of_inner_detectors_too():
+    y = np.r_[-1, np.ones(len(IMAGES) - 1)]
+    tiled = Tiled(PatchDetector(), tile=32, calibration=None).fit(IMAGES, y)
+    assert tiled.n_images_ == len(IMAGES) - 1
+    n_tiles = len(tiled.detector_.detect(IMAGES)) if False else None

@@ -374,7 +374,7 @@ def test_a_report_without_pictures_masks_or_curves(report, tmp_path):
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "There are no good images to show" in text
     assert "this one is arbitrary" in text
-    assert "3 anomalous image(s) without a mask count for image metrics only" in text
+    assert "3 anomalous images without a mask: for image metrics only" in text
     assert "<details>" not in text
 
 

@@ -252,7 +252,7 @@ def test_unknown_extent_is_left_out_of_pixel_metrics(fitted):
     y[5] = -1
     known = [i for i in range(8) if i != 5]
     scorer = make_map_scorer(["aupro", "image_roc_auc"])
-    with pytest.warns(UserWarning, match=r"1 anomalous image\(s\) of unknown") as seen:
+    with pytest.warns(UserWarning, match=r"1 anomalous image of unknown") as seen:
         values = scorer(fitted, DATA.test, y)
     assert len(seen) == 1
     assert values["aupro"] == aupro_scorer(fitted, DATA.test[known], MASKS[known])
