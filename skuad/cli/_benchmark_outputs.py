@@ -62,15 +62,13 @@ class Outputs:
         """Say what is fitted, where there is no progress bar."""
         # The files of this category are overwritten: no other result has them now.
         Store(os.path.join(self.out, FOLDER)).forget(category.name)
-        for path, fault in category.unreadable.items():
-            self.console.tell(f"error: {path}: {without_path(one_line(fault), path)}")
         if not self.console.quiet and not sys.stderr.isatty():
             name = type(final_step(estimator)).__name__
             n_images = len(category.train)
             self.console.tell(f"{category.name}: fitting {name} on {n_images} images")
         self._records: list[Record] = []
         self._pictures: Pictures | None = None
-        self._names = output_names([*category.test, *category.unreadable])
+        self._names = output_names(category.test)
 
     def scored(
         self,
@@ -107,6 +105,7 @@ class Outputs:
         """Write the model, and the lines of all images at once."""
         for path, fault in category.unreadable.items():
             fault = without_path(one_line(fault), path)
+            self.console.tell(f"error: {path}: {fault}")
             failed = Detection(0, path, None, None, 0.0, fault)
             record = failed.record(threshold_of(estimator))
             self._records.append({"category": category.name, **record})

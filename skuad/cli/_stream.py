@@ -8,16 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from skuad.base import detect
+from skuad.base._detect import detect_each as each_or_error
 from skuad.cli._console import Console, error_line
 from skuad.utils._typing import Array
 
 #: A line of predictions.jsonl.
 Record: TypeAlias = dict[str, Any]
-
-# So many images are given to a detector at once: enough to fill the batches of a
-# network, and few enough that an estimator that is not lazy holds few of them.
-_CHUNK = 16
 
 
 @dataclass
@@ -91,40 +87,28 @@ def detect_each(
     ------
     Detection
     """
+    begun = time.perf_counter()
     rest: list[float]
-    index, size = 0, _CHUNK
-    while index < len(paths):
-        end = min(index + size, len(paths))
-        begun = time.perf_counter()
-        try:
-            for anomaly_map, score, *rest in detect(estimator, paths[index:end]):
-                seconds = time.perf_counter() - begun
-                p_value = rest[0] if rest else None
-                yield Detection(
-                    *(index, paths[index], anomaly_map, float(score), seconds),
-                    p_value=p_value,
-                )
-                index += 1
-                begun = time.perf_counter()
-            if index < end:
-                raise ValueError(
-                    f"the detector gave nothing for {end - index} image(s)"
-                )
-        except Exception as error:
-            if end - index > 1:
-                # The fault may lie in any image that the detector was at: they are
-                # taken one by one until it shows.
-                size = 1
-                continue
+    for index, (path, found) in enumerate(
+        zip(paths, each_or_error(estimator, paths), strict=True)
+    ):
+        seconds = time.perf_counter() - begun
+        if isinstance(found, Exception):
             if console.verbose:
-                traceback.print_exc()
-            seconds = time.perf_counter() - begun
-            fault = without_path(error_line(error), paths[index])
-            yield Detection(index, paths[index], None, None, seconds, fault)
-            index, size = index + 1, _CHUNK
+                traceback.print_exception(found)
+            fault = without_path(error_line(found), path)
+            yield Detection(index, path, None, None, seconds, fault)
+        else:
+            anomaly_map, score, *rest = found
+            p_value = rest[0] if rest else None
+            yield Detection(
+                index, path, anomaly_map, float(score), seconds, p_value=p_value
+            )
+        begun = time.perf_counter()
 
 
 def without_path(fault: str, path: str) -> str:
     """Leave out of a message the image it is about, which stands beside it."""
-    name = re.escape(path)
-    return re.sub(rf"^(image \d+ \({name}\)(: |, )|Cannot read '{name}': )+", "", fault)
+    named = rf"image \d+ \({re.escape(path)}\)"
+    fault = re.sub(rf"^({named}(: |, )|Cannot read '{re.escape(path)}': )+", "", fault)
+    return re.sub(rf"^{named}(?= )", "the image", fault)

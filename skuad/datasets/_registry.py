@@ -32,6 +32,15 @@ _DATASETS = {
     "elpv": _Entry(load_elpv, categories=KINDS, needs_root=False),
     "image_folder": _Entry(load_image_folder),
 }
+# Other names for them; the command line's.
+_ALIASES = {"folder": "image_folder"}
+
+
+def dataset_name(name: str) -> str:
+    """Return the name of a data set as `list_datasets` has it, or raise."""
+    if isinstance(name, str):
+        name = _ALIASES.get(name, name)
+    return check_name(name, _DATASETS, "data set")
 
 
 def load_dataset(
@@ -45,7 +54,7 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        Name of the data set, see `list_datasets`.
+        Name of the data set, see `list_datasets`; "folder" is "image_folder", too.
     root : str or PathLike, default=None
         The folder of the data set. None only for "elpv", whose package has it.
     category : str or sequence of str, default=None
@@ -78,7 +87,7 @@ def load_dataset(
     >>> data.target
     array([1, 1, 1])
     """
-    entry = _DATASETS[check_name(name, _DATASETS, "data set")]
+    entry = _DATASETS[dataset_name(name)]
     if root is None and entry.needs_root:
         raise ValueError(
             f"{name!r} needs a root: the folder where it lies on your disk"
@@ -137,7 +146,7 @@ def list_categories(name: str, root: StrPath | None = None) -> list[str]:
     >>> list_categories("mvtec_ad")[:3]
     ['bottle', 'cable', 'capsule']
     """
-    entry = _DATASETS[check_name(name, _DATASETS, "data set")]
+    entry = _DATASETS[dataset_name(name)]
     if entry.layout is None:
         return list(entry.categories)
     if root is None:

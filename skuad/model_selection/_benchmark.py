@@ -17,7 +17,6 @@ from skuad.model_selection._benchmark_category import (
 from skuad.model_selection._benchmark_data import (
     Category,
     find_categories,
-    leave_out_unreadable,
 )
 from skuad.model_selection._benchmark_errors import (
     BenchmarkError,
@@ -99,8 +98,9 @@ def run_benchmark(
         Whether an error in one category is recorded, the others are run, and
         `BenchmarkError` is raised in the end; or it is raised at once.
     unreadable : {"raise", "skip"}, default="raise"
-        Whether a test image that cannot be read is an error of its category, or is left
-        out and counted; then every test image is decoded once more.
+        Whether a test image that cannot be read or scored, because it is damaged, too
+        small or of another number of channels, is an error of its category, or is left
+        out and counted.
     observer : object, default=None
         Keeps what the table does not: maps, scores of images, fitted estimators. Its
         methods are called with a category, which has `name`, `train`, `test`,
@@ -110,7 +110,8 @@ def run_benchmark(
         - ``begin(category, estimator)`` before the estimator is fitted;
         - ``scored(category, estimator, index, anomaly_map, score)`` after each test
           image; the time it takes is not counted;
-        - ``end(category, estimator)`` before the result is stored.
+        - ``end(category, estimator)`` before the result is stored, with the category
+          without the images that were left out.
 
         What it raises is an error of the category. With several jobs every category
         has a copy of it in another process. It hears nothing of categories that were
@@ -289,9 +290,14 @@ def _run_one(
 ) -> _Outcome:
     """Run and store one category; return its rows, or its failure."""
     try:
-        if unreadable == "skip":
-            category = leave_out_unreadable(category)
-        rows = run_category(clone(model), category, metrics, on_image, observer)
+        rows = run_category(
+            clone(model),
+            category,
+            metrics,
+            on_image,
+            observer,
+            skip=unreadable == "skip",
+        )
     except Exception as fault:
         if error == "raise":
             raise

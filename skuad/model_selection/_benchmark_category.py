@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from skuad import __version__
 from skuad.base import detect, threshold_of
+from skuad.base._detect import detect_each
 from skuad.metrics import au_spro_score, map_metrics, seg_f1_score
 from skuad.metrics._registry import parse_metrics
 from skuad.metrics._spool import MapSpool
-from skuad.model_selection._benchmark_data import Category
+from skuad.model_selection._benchmark_data import Category, leave_out
 from skuad.model_selection._benchmark_rows import Row
 from skuad.model_selection._peak_memory import PeakMemory
-from skuad.utils._typing import Array, ImagesLike, IntArray
+from skuad.utils._typing import Array, ImagesLike, IntArray, MapAndScore
 
 #: Bytes of maps that are held in memory while a category is scored; few, so that the
 #: peak memory is that of the estimator.
@@ -102,6 +103,8 @@ def run_category(
     metrics: Metrics,
     on_image: Callable[[], object] | None = None,
     observer: Any = None,
+    *,
+    skip: bool = False,
 ) -> list[Row]:
     """Fit an estimator on a category and measure it.
 
@@ -115,6 +118,8 @@ def run_category(
         Is called after each test image.
     observer : object, default=None
         See `run_benchmark`.
+    skip : bool, default=False
+        Whether test images that cannot be scored are left out.
 
     Returns
     -------
@@ -136,7 +141,9 @@ def run_category(
             on_image()
 
     with MapSpool(_MAP_MEMORY) as maps:
-        scores, seconds = _detect_all(estimator, category.test, on_map)
+        scores, seconds, faults = _detect_all(estimator, category.test, on_map, skip)
+        if faults:
+            category = leave_out(category, faults)
         if len(scores) != len(category.target):
             raise ValueError(
                 f"the estimator gives {len(scores)} maps for {len(category.target)} "
@@ -182,17 +189,39 @@ def versions() -> str:
 
 
 def _detect_all(
-    estimator: Any, images: ImagesLike, on_map: Callable[[int, Array, float], None]
-) -> tuple[NDArray[np.float64], float]:
-    """Hand over map and score of every image; return the scores, and the time it took."""
-    scores, seconds = [], 0.0
+    estimator: Any,
+    images: ImagesLike,
+    on_map: Callable[[int, Array, float], None],
+    skip: bool,
+) -> tuple[NDArray[np.float64], float, dict[int, Exception]]:
+    """Hand over map and score of every image.
+
+    Returns
+    -------
+    scores : ndarray
+        Of the images that have one.
+    seconds : float
+        The time it took.
+    faults : dict of int to exception
+        What is wrong with others, if they are skipped, by their number.
+    """
+    scores, seconds, faults = [], 0.0, {}
+    each: Iterable[MapAndScore | Exception] = (
+        detect_each(estimator, images, faults=(OSError, ValueError))
+        if skip
+        else detect(estimator, images)
+    )
     begun = time.perf_counter()
-    for anomaly_map, score in detect(estimator, images):
+    for index, found in enumerate(each):
         seconds += time.perf_counter() - begun
-        scores.append(float(score))
-        on_map(len(scores) - 1, anomaly_map, scores[-1])
+        if isinstance(found, Exception):
+            faults[index] = found
+        else:
+            anomaly_map, score = found
+            scores.append(float(score))
+            on_map(index, anomaly_map, scores[-1])
         begun = time.perf_counter()
-    return np.array(scores), seconds
+    return np.array(scores), seconds, faults
 
 
 class _Subset(Sequence[Array]):

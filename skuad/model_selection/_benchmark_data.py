@@ -1,6 +1,7 @@
 """What a benchmark runs on: the categories of a data set, as images and truth."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skuad.datasets import list_categories, load_dataset
-from skuad.io import read_image
+from skuad.datasets._registry import dataset_name
 from skuad.utils._typing import Array, StrPath
 
 _HELD_OUT = 3
@@ -105,6 +106,7 @@ def _by_name(
     for name in ("split", "return_X_y", "as_frame"):
         if name in options:
             raise ValueError(f"a benchmark chooses {name!r} of the data set itself")
+    dataset = dataset_name(dataset)
     known = list_categories(dataset, root)  # raises if there is no such data set
     if dataset == "image_folder":
         data = load_dataset(dataset, root, _only(categories), **options)
@@ -234,32 +236,29 @@ def make_category(name: str, data: Mapping[str, Any]) -> Category:
     )
 
 
-def leave_out_unreadable(category: Category) -> Category:
-    """Return a category without the test images that cannot be read.
+def leave_out(category: Category, faults: Mapping[int, Exception]) -> Category:
+    """Return a category without the test images that have a fault.
 
     Raises
     ------
     ValueError
-        If none can be read.
+        If none is left.
     """
-    unreadable, kept = {}, []
-    for index in range(len(category.test)):
+    kept = [index for index in range(len(category.target)) if index not in faults]
+    unreadable = {}
+    for index, fault in faults.items():
         name = f"image {index}"
-        try:
-            image = category.test[index]  # a lazy sequence reads it now
+        if isinstance(category.test, list | np.ndarray):
+            image = category.test[index]
             if isinstance(image, str | os.PathLike):
                 name = str(os.fsdecode(image))
-                read_image(name)
-        except (OSError, ValueError) as fault:
-            unreadable[name] = str(fault)
-        else:
-            kept.append(index)
-    if not unreadable:
-        return category
+        # Of an array, a number is that in a part of the images.
+        text = re.sub(r"^image \d+: ", "", str(fault))
+        unreadable[name] = re.sub(r"^image \d+ (?!\()", "the image ", text)
     if not kept:
         raise ValueError(
             f"none of the {len(category.target)} test images of {category.name!r} can "
-            f"be read: {next(iter(unreadable.values()))}"
+            f"be scored: {next(iter(unreadable.values()))}"
         )
     return replace(
         category,

@@ -523,6 +523,43 @@ def test_images_that_cannot_be_read_are_left_out(tmp_path, lazy):
     assert_same(table, [{**row, "n_unreadable": 1} for row in expected])
 
 
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.kinds = []
+
+    def begin(self, category, estimator):
+        assert not category.unreadable
+
+    def scored(self, category, estimator, index, anomaly_map, score):
+        self.kinds.append(category.kinds[index])
+
+    def end(self, category, estimator):
+        assert category.kinds == self.kinds
+        self.unreadable = category.unreadable
+
+
+@pytest.mark.filterwarnings("ignore::skuad.utils.CalibrationWarning")
+def test_images_that_cannot_be_scored_are_left_out():
+    data = make_defect_images("weave", n_train=12, n_good=3, n_defective=3, size=64)
+    (expected,) = run_benchmark(detector(), data)
+    kinds, images = list(data.defect_type), list(data.test)
+    data.test = [images[0], images[0][:, :, 0], *images[1:], images[0][:3]]
+    for name, value in [("target", 1), ("defect_type", "x"), ("masks", None)]:
+        first, *others = data[name]
+        data[name] = [first, value, *others, value]
+    with pytest.raises(BenchmarkError, match="1 channel, but 3 are expected"):
+        run_benchmark(detector(), data)
+    heard = Listener()
+    (row,) = run_benchmark(detector(), data, unreadable="skip", observer=heard)
+    assert_same([row], [{**expected, "n_unreadable": 2}])
+    assert heard.kinds == kinds
+    assert set(heard.unreadable) == {"image 1", "image 7"}
+    assert heard.unreadable["image 1"].startswith("the image has 1 channel, but")
+    assert heard.unreadable["image 7"].startswith("the image is 3 x 64 pixels")
+
+
 def test_a_category_of_which_nothing_can_be_read(root):
     for path in glob.glob(str(root / "tile/test/*/*.png")):
         open(path, "wb").close()
