@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from skuad.cli._console import Console, Failure, one_line, plain
-from skuad.datasets._names import did_you_mean
+from skuad.datasets._names import nearest_path
 from skuad.io import IMAGE_SUFFIXES, atomic_path, find_images, read_image
+from skuad.utils._text import plural
 from skuad.utils._typing import Array
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ def _from_pattern(argument: str) -> list[str]:
         if not found:
             raise Failure(f"no image matches the pattern {argument!r}")
     if not found:
-        folder, name = os.path.split(argument.rstrip(os.sep))
-        siblings = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-        hint = did_you_mean(name, siblings)
-        raise Failure(f"there is no file or folder {argument!r}.{hint}")
+        raise Failure(
+            f"there is no file or folder {argument!r}.{nearest_path(argument)}"
+        )
     return found
 
 
@@ -75,16 +75,24 @@ def readable_images(
 ) -> list[str]:
     """Decode every file once, and leave out those that cannot be, if asked to.
 
+    Then those of another number of channels than the first are left out as well.
+
     Raises
     ------
     Failure
         If a file cannot be read and ``on_error="raise"``, or none can be.
     """
-    readable, n_skipped = [], 0
+    readable: list[str] = []
+    n_channels, n_skipped = None, 0
     with console.progress(paths, what="checking") as progress:
         for path in progress:
             try:
-                read_image(path)
+                found = read_image(path).shape[2:] or (1,)
+                if on_error == "skip" and n_channels not in (None, found[0]):
+                    raise ValueError(
+                        f"{path!r} has {plural(found[0], 'channel')}, and "
+                        f"{readable[0]!r} {n_channels}"
+                    )
             except (OSError, ValueError) as error:
                 fault = one_line(error)
                 if on_error == "raise":
@@ -96,9 +104,11 @@ def readable_images(
                 n_skipped += 1
             else:
                 readable.append(path)
+                n_channels = n_channels or found[0]
     if n_skipped:
         console.warn(
-            f"{n_skipped} of {len(paths)} files cannot be read and are left out"
+            f"{n_skipped} of {plural(len(paths), 'file')} "
+            f"{'is' if n_skipped == 1 else 'are'} left out"
         )
     if not readable:
         raise Failure(f"none of the {len(paths)} files can be read")
@@ -115,8 +125,12 @@ def make_folder(path: str) -> str:
     """
     try:
         os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path, buffering=0) as file:
+            file.write(b"\0")  # a full disk has room for a name
+            os.fsync(file.fileno())
+    except (FileExistsError, NotADirectoryError):
+        what = "is a file" if os.path.exists(path) else "would lie in a file"
+        raise Failure(f"{path!r} {what}: choose a folder with --out") from None
     except OSError as error:
         raise Failure(
             f"cannot write to the folder {path!r} ({error.strerror}): choose another "
@@ -196,9 +210,11 @@ class JsonLines:
             written = self._file.write(line)
             if written < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        except OSError:
+        except OSError as error:
             self._file.truncate(end)
-            raise
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), self.path) from error
 
 
 def write_json_lines(path: str, records: Iterable[Mapping[str, Any]]) -> None:

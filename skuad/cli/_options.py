@@ -4,7 +4,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PREPROCESSING = ("gray-world", "max-rgb", "homomorphic")
 """Steps before the detector that the command line knows."""
@@ -25,6 +25,14 @@ class Parser(argparse.ArgumentParser):
         if wrong:
             message += _nearest(wrong[1], self.known_options())
         self.exit(2, f"skuad: error: {message} (see {self.prog} --help)\n")
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse; the command's own parser hears of what nobody knows."""
+        known, unknown = self.parse_known_args(*args, **kwargs)
+        if unknown:
+            parser = self.commands().get(getattr(known, "command", None) or "", self)
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known
 
     def known_options(self) -> list[str]:
         """List the long options of this command, or of all commands."""
@@ -130,7 +138,7 @@ def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
         "--pipeline",
         metavar="MODULE:FUNCTION",
         help="a function of your own, called without arguments, that returns the "
-        "estimator: in place of all other options of this group but --set",
+        "estimator, with its preprocessing, region and tiles",
     )
     group.add_argument(
         "--preprocess",
@@ -143,9 +151,10 @@ def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
         "--false-alarm-rate",
         type=rate,
         metavar="RATE",
-        default=false_alarm_rate,
-        help="share of good images that may be flagged (%(default)s)",
+        help=f"share of good images that may be flagged ({false_alarm_rate}; that of a "
+        "file or function)",
     )
+    parser.set_defaults(usual_rate=false_alarm_rate)
     group.add_argument(
         "--max-patches",
         type=count,
@@ -158,7 +167,7 @@ def add_detector(parser: Parser, *, false_alarm_rate: float) -> None:
         help="mask image, bright where to look; all else is dark",
     )
     group.add_argument(
-        "--seed", type=int, metavar="N", default=0, help="seed (%(default)s)"
+        "--seed", type=int, metavar="N", help="seed (0; that of a file or function)"
     )
     group.add_argument(
         "--n-jobs",

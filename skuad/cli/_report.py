@@ -9,14 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skuad.cli._console import Console, Failure
-from skuad.cli._datasets import DATASETS
+from skuad.cli._datasets import find_dataset
 from skuad.cli._files import check_out_file, size_of
 from skuad.cli._model import load_estimator
 from skuad.cli._stream import Record, detect_each
 from skuad.datasets import load_dataset
+from skuad.datasets._names import nearest_path
 from skuad.inspection import CategoryReport, write_report
 from skuad.metrics._spool import MapSpool
 from skuad.model_selection._benchmark_rows import Row
+from skuad.utils._text import plural
 from skuad.weights._digest import read_sha256
 
 #: Target, mask and type of defect of images, by absolute path.
@@ -46,8 +48,12 @@ def run(args: Namespace, console: Console) -> int:
 def _read_result(folder: str) -> dict[str, Any]:
     """Read results.json and predictions.jsonl of a benchmark."""
     path = os.path.join(folder, "results.json")
+    if os.path.isfile(folder):
+        raise Failure(
+            f"{folder!r} is a file: give its folder, {os.path.dirname(folder) or '.'!r}"
+        )
     if not os.path.isdir(folder):
-        raise Failure(f"there is no folder {folder!r}")
+        raise Failure(f"there is no folder {folder!r}.{nearest_path(folder)}")
     if not os.path.exists(path):
         raise Failure(
             f"there is no results.json in {folder!r}: `skuad benchmark` or `skuad demo` "
@@ -70,9 +76,12 @@ def _read_result(folder: str) -> dict[str, Any]:
 
 def _find_truth(data: Mapping[str, Any], category: str) -> _Truth:
     """Return target, mask and type of defect of test images, by absolute path."""
-    name = DATASETS.get(data["name"])
-    if name is None:
-        raise Failure(f"results.json is of {data['name']!r}, which is no data set")
+    try:
+        name = find_dataset(data["name"])
+    except ValueError:
+        raise Failure(
+            f"results.json is of {data['name']!r}, which is no data set"
+        ) from None
     if name == "image_folder" and not _is_folder_itself(data["root"], category):
         data = {**data, "root": os.path.join(data["root"], category)}
     chosen = None if name == "image_folder" else category
@@ -126,8 +135,9 @@ def _report(
             raise Failure(f"no test image of {name!r} can be read")
         if changed:
             console.warn(
-                f"{changed} images of {name!r} have other scores than in "
-                "predictions.jsonl: they, the model or the software have changed since"
+                f"{plural(changed, 'image')} of {name!r} "
+                f"{'has another score' if changed == 1 else 'have other scores'} than in "
+                "predictions.jsonl: images, model or software have changed since"
             )
         found = [truth[_place(line)] for line in done]
         y_true = [None if target == 1 else mask or -1 for target, mask, _ in found]

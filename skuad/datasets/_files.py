@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from skuad.datasets._bunch import ANOMALOUS, GOOD, Part
-from skuad.datasets._names import did_you_mean
+from skuad.datasets._names import nearest_path
 from skuad.io import IMAGE_SUFFIXES, find_images, natural_key
 from skuad.utils._typing import StrPath
 
@@ -20,9 +20,8 @@ def check_root(root: StrPath) -> str:
     parent, name = os.path.split(os.path.abspath(root))
     while not os.path.isdir(parent):
         parent, name = os.path.split(parent)
-    hint = did_you_mean(name, subfolders(parent))
     raise FileNotFoundError(
-        f"there is no folder {root!r}: {parent!r} has no {name!r}.{hint}"
+        f"there is no folder {root!r}: {parent!r} has no {name!r}.{nearest_path(root)}"
     )
 
 

@@ -1,6 +1,7 @@
 """Names that users type: checked, with the nearest known one in the error."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -40,3 +41,22 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     lower = {str(item).lower(): item for item in known}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     return f" Did you mean {lower[near[0]]!r}?" if near else ""
+
+
+def nearest_path(path: str) -> str:
+    """Return a sentence with the path nearest to one that is not there, or nothing.
+
+    One name of the path may be wrong, wherever it is; the others have to be right.
+    """
+    parent, name = os.path.split(path.rstrip(os.sep))
+    below = ""
+    while name and parent and not os.path.isdir(parent):
+        below = os.path.join(name, below)
+        parent, name = os.path.split(parent)
+    there = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
+    # Nearer than a name of ours has to be: others' files may be called anything.
+    for near in difflib.get_close_matches(name, there, n=3, cutoff=0.6):
+        found = os.path.join(parent, near, below).rstrip(os.sep)
+        if os.path.exists(found):
+            return f" Did you mean {found!r}?"
+    return ""
