@@ -3,7 +3,7 @@
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,14 @@ from joblib import parallel_config
 from skuad.cli._benchmark_outputs import FOLDER, Outputs, write_overview
 from skuad.cli._build import build_estimator
 from skuad.cli._console import Console, Failure, one_line
-from skuad.cli._datasets import DATASETS
+from skuad.cli._datasets import find_dataset, wanted_categories
 from skuad.cli._files import make_folder
 from skuad.cli._results import results_of, table, write_results
 from skuad.datasets import list_categories, load_dataset
-from skuad.datasets._names import check_name
 from skuad.model_selection import BenchmarkError, run_benchmark
 from skuad.model_selection._benchmark_data import by_category, make_category
 from skuad.model_selection._benchmark_rows import Row
+from skuad.utils._text import plural
 
 
 def run(args: Namespace, console: Console) -> int:
@@ -79,10 +79,12 @@ def score_all(
         command=args.command,
         data=data,
         estimator=estimator,
-        seed=args.seed,
+        seed=args.seed or 0,
     )
     for line in table(results, mean, first=first):
         console.say(line)
+    if any(_lacks_masks(found) for found in results.values()):
+        console.say("-: there are no masks of the defects, so no metrics of pixels")
     console.give(
         {
             "categories": results,
@@ -102,6 +104,11 @@ def score_all(
         ]
     )
     return results, failed
+
+
+def _lacks_masks(found: Row) -> bool:
+    metric = found.get("pixel_roc_auc")
+    return bool(found["n_anomalous"]) and (metric is None or np.isnan(metric))
 
 
 def _run(
@@ -144,9 +151,8 @@ def _run(
 
 def _categories(args: Namespace, console: Console) -> dict[str, Any]:
     """Return the data of the categories that were asked for."""
-    check_name(args.dataset, DATASETS, "data set")
-    dataset = DATASETS[args.dataset]
-    names = args.category or [None]
+    dataset = find_dataset(args.dataset)
+    names: Sequence[str | None] = wanted_categories(args) or [None]
     if names == ["all"] and dataset != "image_folder":
         names = list_categories(dataset, args.root)
     categories: dict[str, Any] = {}
@@ -171,9 +177,11 @@ def _tell_of(name: str, data: Mapping[str, Any], console: Console) -> None:
     if not np.isin(split, ["train", "test", "test_public"]).any():
         n_good = int((category.target == 1).sum())
         console.warn(
-            f"{name!r} has no training split: {len(category.train)} good images are "
-            f"learnt from, {n_good} are held out"
+            f"{name!r} has no training split: "
+            f"{plural(len(category.train), 'good image')} to learn from, {n_good} held out"
         )
     n_unknown = int((target == 0).sum())
     if n_unknown:
-        console.warn(f"{n_unknown} unlabelled image(s) of {name!r} are not scored")
+        verb = "is" if n_unknown == 1 else "are"
+        unlabelled = plural(n_unknown, "unlabelled image")
+        console.warn(f"{unlabelled} of {name!r} {verb} not scored")

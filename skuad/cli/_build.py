@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
+from skuad.base import final_step
 from skuad.cli._console import Failure
 from skuad.cli._model import check_stride, load_file
 from skuad.datasets._names import check_name, did_you_mean
@@ -49,15 +50,18 @@ def build_estimator(
     Failure
         If arguments do not go together.
     ValueError
-        If there is no such detector or parameter.
+        If there is no such detector or parameter, or a value is not valid.
     """
     settings = {**read_settings(args.set), **dict(extra)}
     if args.pipeline is not None:
-        return _from_function(args, settings)
-    rate = args.false_alarm_rate
-    detector = _detector(args, settings)
+        estimator = _from_function(args, settings)
+        return _checked(_apply_options(estimator, args, settings))
+    detector = _apply_options(_detector(args, settings), args, settings)
+    # What surrounds a detector sets the threshold in its place.
+    rate = getattr(final_step(detector), "false_alarm_rate", args.usual_rate)
     if args.tile_size is not None:
         check_stride(args.tile_stride, args.tile_size)
+        _check_untiled(detector, args.tile_size)
         detector = Tiled(
             detector,
             tile=args.tile_size,
@@ -76,7 +80,15 @@ def build_estimator(
             )
         detector = RegionOfInterest(detector, roi=roi, false_alarm_rate=rate)
     steps = [_PREPROCESSING[name]() for name in args.preprocess]
-    return make_pipeline(*steps, detector) if steps else detector
+    return _checked(make_pipeline(*steps, detector) if steps else detector)
+
+
+def _checked(estimator: Any) -> Any:
+    """Have the values of all parameters checked, which fit would do, only later."""
+    for part in [estimator, *estimator.get_params(deep=True).values()]:
+        if hasattr(part, "_validate_params") and not isinstance(part, type):
+            part._validate_params()
+    return estimator
 
 
 def find_detector(name: str) -> type:
@@ -122,22 +134,46 @@ def apply_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
     return estimator
 
 
+def _apply_options(estimator: Any, args: Namespace, settings: Mapping[str, Any]) -> Any:
+    """Set parameters that have options of their own, in all parts; settings win."""
+    options = {
+        "false_alarm_rate": args.false_alarm_rate,
+        "max_patches": args.max_patches,
+        "random_state": args.seed,
+    }
+    for parameter, value in options.items():
+        if value is None:
+            continue
+        known = estimator.get_params(deep=True)
+        names = [name for name in known if name.split("__")[-1] == parameter]
+        if not names and parameter != "random_state":  # not all is left to chance
+            option = "--" + parameter.replace("_", "-")
+            raise Failure(f"{option} is nothing that {type(estimator).__name__} has")
+        names = [name for name in names if name not in settings]
+        estimator.set_params(**dict.fromkeys(names, value))
+    return estimator
+
+
+def _check_untiled(detector: Any, size: int) -> None:
+    parts = {"": detector, **detector.get_params(deep=True)}
+    for name, part in parts.items():
+        if isinstance(part, Tiled):
+            tile = f"{name}__tile".removeprefix("__")
+            raise Failure(
+                f"there are tiles of {part.tile} pixels already: change them with "
+                f"--set {tile}={size} in place of --tile-size"
+            )
+
+
 def _detector(args: Namespace, settings: dict[str, Any]) -> Any:
     """Make the detector itself, without tiles or preprocessing."""
     name = args.detector or "PatchKNN"
     if os.path.isfile(name):
-        detector = clone(load_file(name))
-        if args.max_patches is not None:
-            settings = {"max_patches": args.max_patches, **settings}
-        return apply_settings(detector, settings)
+        return apply_settings(clone(load_file(name)), settings)
     cls = find_detector(name)
     own = inspect.signature(cls).parameters
-    common = {"false_alarm_rate": args.false_alarm_rate, "random_state": args.seed}
+    common = {"false_alarm_rate": args.usual_rate, "random_state": 0}
     common = {name: value for name, value in common.items() if name in own}
-    if args.max_patches is not None:
-        if "max_patches" not in own:
-            raise Failure(f"--max-patches is nothing that {cls.__name__} has")
-        common["max_patches"] = args.max_patches
     settings = {**common, **settings}
     first = {key: value for key, value in settings.items() if "__" not in key}
     for key in first:
@@ -186,7 +222,6 @@ def _from_function(args: Namespace, settings: Mapping[str, Any]) -> Any:
     """Call the user's function."""
     others = {
         "--detector": args.detector,
-        "--max-patches": args.max_patches,
         "--roi": args.roi,
         "--preprocess": args.preprocess or None,
         "--tile-size": args.tile_size,
@@ -217,6 +252,6 @@ def _from_function(args: Namespace, settings: Mapping[str, Any]) -> Any:
     estimator = make()
     if not hasattr(estimator, "get_params") or not hasattr(estimator, "fit"):
         raise Failure(
-            f"{args.pipeline} returned a {type(estimator).__name__}, and no estimator"
+            f"{args.pipeline} returned no estimator, but {type(estimator).__name__}"
         )
     return apply_settings(estimator, settings)

@@ -12,16 +12,16 @@ from sklearn.base import clone
 from skuad import __version__
 from skuad.cli._build import build_estimator
 from skuad.cli._console import Console, Failure
-from skuad.cli._datasets import DATASETS
-from skuad.cli._files import make_folder, write_json
+from skuad.cli._datasets import find_dataset, wanted_categories
+from skuad.cli._files import make_folder, readable_images, write_json
 from skuad.cli._fit import fit_on_files
 from skuad.cli._grid import as_text, read_grid
 from skuad.cli._model import save_estimator
 from skuad.datasets import load_dataset
-from skuad.datasets._names import check_name
 from skuad.metrics import get_map_scorer
 from skuad.model_selection import GoodTrainKFold
 from skuad.model_selection._benchmark_store import _state
+from skuad.utils._text import plural
 from skuad.utils._typing import MasksLike
 
 #: Name of a category, its images and their truth.
@@ -33,18 +33,23 @@ _NAMED = 20
 
 def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
-    check_name(args.dataset, DATASETS, "data set")
-    candidates = read_grid(args.grid, n_iter=args.n_iter, seed=args.seed)
+    wanted = wanted_categories(args)
+    candidates = read_grid(args.grid, n_iter=args.n_iter, seed=args.seed or 0)
     estimators = [_threshold_free(args, candidate) for candidate in candidates]
     if args.metric is not None:
         get_map_scorer(args.metric)  # raises if there is none of that name
-    categories = _categories(args)
-    has_masks = any(isinstance(y, str) for _, _, truth in categories for y in truth)
-    metric = args.metric or ("aupro" if has_masks else "image_roc_auc")
+    categories, n_left_out = _categories(args, wanted, console)
+    lacking = [name for name, _, truth in categories if not any(map(_is_mask, truth))]
+    metric = args.metric or ("image_roc_auc" if lacking else "aupro")
+    if lacking and not metric.startswith("image_"):
+        raise Failure(
+            f"{metric} takes masks, and {lacking[0]!r} has none: give --metric "
+            "image_roc_auc"
+        )
     make_folder(args.out)
     cache = make_folder(args.cache or os.path.join(args.out, "cache"))
     console.say(
-        f"{len(candidates)} combination(s), {args.folds} folds of "
+        f"{plural(len(candidates), 'combination')}, {args.folds} folds of "
         f"{sum(len(paths) for _, paths, _ in categories)} images: {metric}"
     )
     scores = _score_all(estimators, categories, metric, cache, args, console)
@@ -75,9 +80,15 @@ def run(args: Namespace, console: Console) -> int:
     }
     write_json(path, as_text(content))
     _show(results, metric, console)
-    console.facts([("best", m) for m in models] + [("results", path)])
+    best = ", ".join(f"{k}={v}" for k, v in as_text(results[0]["parameters"]).items())
+    facts = [("best", best), *(("model", model) for model in models)]
+    console.facts([*facts, ("results", path)])
     console.give(as_text(content))
-    return 0
+    return 1 if n_left_out else 0
+
+
+def _is_mask(truth: str | int | None) -> bool:
+    return isinstance(truth, str)
 
 
 def _threshold_free(args: Namespace, candidate: dict[str, Any]) -> Any:
@@ -91,18 +102,28 @@ def _threshold_free(args: Namespace, candidate: dict[str, Any]) -> Any:
     return estimator.set_params(**dict.fromkeys(names, None))
 
 
-def _categories(args: Namespace) -> list[_Category]:
-    """Return the name, the images and their truth (see `map_metrics`) of categories."""
-    wanted = "all" if args.category == ["all"] else args.category
-    dataset = DATASETS[args.dataset]
-    if dataset == "image_folder" and isinstance(wanted, list):
-        (wanted, *others) = wanted
+def _categories(
+    args: Namespace, names: Sequence[str] | None, console: Console
+) -> tuple[list[_Category], int]:
+    """Return categories, and how many of their images cannot be used.
+
+    Of each the name, the images and their truth, see `map_metrics`.
+    """
+    wanted: str | Sequence[str] | None = "all" if names == ["all"] else names
+    dataset = find_dataset(args.dataset)
+    if dataset == "image_folder" and names:
+        (wanted, *others) = names
         if others:
             raise Failure("of a folder, --category is one sub-folder, or all")
     data = load_dataset(dataset, args.root, wanted, missing_mask=args.missing_mask)
     found: list[_Category] = []
+    n_left_out = 0
     for name in dict.fromkeys(data.category.tolist()):
         here = (data.category == name) & (data.target != 0)
+        known = data.images[here].tolist()
+        usable = readable_images(known, on_error="skip", console=console)
+        n_left_out += len(known) - len(usable)
+        here &= np.isin(data.images, usable)
         truth: list[str | int | None] = [
             None if target == 1 else mask or -1
             for target, mask in zip(
@@ -116,7 +137,7 @@ def _categories(args: Namespace) -> list[_Category]:
                 f"{args.folds} folds take {2 * args.folds} and {args.folds} or more"
             )
         found.append((name, data.images[here].tolist(), truth))
-    return found
+    return found, n_left_out
 
 
 def _score_all(
@@ -129,7 +150,7 @@ def _score_all(
 ) -> list[list[float]]:
     """Return the scores of every combination, one per category and fold."""
     score = Memory(cache, verbose=0).cache(score_fold)
-    tasks = []
+    tasks: list[tuple[Any, ...]] = []
     for _, paths, truth in categories:
         files, target = np.array(paths), [1 if y is None else -1 for y in truth]
         folds = list(GoodTrainKFold(args.folds).split(files, target))
@@ -138,13 +159,17 @@ def _score_all(
             y = [known[i] for i in test]
             marks = [_state(file) for file in [*files[train], *files[test], *y]]
             tasks.append((files[train].tolist(), files[test].tolist(), y, marks))
-    parallel = Parallel(n_jobs=args.n_jobs, return_as="generator")
-    found = parallel(
-        delayed(score)(estimator, *task, metric, __version__)
+    calls = [
+        (estimator, *task, metric, __version__)
         for estimator in estimators
         for task in tasks
-    )
-    total = len(estimators) * len(tasks)
+    ]
+    total = len(calls)
+    n_known = sum(score.check_call_in_cache(*call) for call in calls)
+    if n_known:
+        console.say(f"{n_known} of {plural(total, 'fold')} from the cache, {cache}")
+    parallel = Parallel(n_jobs=args.n_jobs, return_as="generator")
+    found = parallel(delayed(score)(*call) for call in calls)
     try:
         with console.progress(found, total=total, what="tuning", unit="fold") as bar:
             flat = list(bar)

@@ -71,6 +71,7 @@ def test_benchmark_gives_the_metrics_of_the_library(run, tree, tmp_path, referen
     assert results["settings"]["false_alarm_rate"] == "0.1"
     assert "skuad" in results["versions"]
     assert results["mean"]["aupro"] == pytest.approx(reference["aupro"])
+    assert "no masks" not in stdout
     row = next(line for line in stdout.splitlines() if line.startswith("part"))
     assert f"{reference['image_roc_auc']:.3f}" in row
     assert f"{reference['aupro']:.3f}" in row
@@ -110,12 +111,15 @@ def test_a_folder_without_a_split_and_without_masks(run, tree, tmp_path):
     shutil.copytree(tree / "part" / "test" / "stain", root / "bad")
     code, out, err = run("benchmark", "folder", root, "--out", tmp_path / "o", *RATE)
     assert code == 0
-    assert "'mine' has no training split: 6 good images are learnt from, 3 are" in err
+    assert "'mine' has no training split: 6 good images to learn from, 3 held" in err
     results = read_results(tmp_path / "o")["categories"]["mine"]
     assert (results["n_train"], results["n_good"], results["n_anomalous"]) == (6, 3, 1)
     assert results["aupro"] is results["pixel_roc_auc"] is None
     assert 0 <= results["image_roc_auc"] <= 1
     assert " - " in out.splitlines()[3]
+    assert out.splitlines()[4] == (
+        "-: there are no masks of the defects, so no metrics of pixels"
+    )
 
 
 def test_a_defect_of_unknown_extent_counts_for_image_metrics_only(run, tree, tmp_path):
@@ -145,6 +149,8 @@ def test_a_test_image_that_cannot_be_read(run, tree, tmp_path):
     folder = tmp_path / "data" / "part" / "test" / "good"
     name = sorted(os.listdir(folder))[0]
     (folder / name).write_bytes(b"")
+    gray = tmp_path / "data" / "part" / "test" / "good" / "z.png"
+    write_image(gray, np.zeros((64, 64), np.uint8))
     code, _, err = run(
         *("benchmark", "mvtec_ad", tmp_path / "data", "--category", "part"),
         *("--out", tmp_path / "out", *RATE),
@@ -152,7 +158,8 @@ def test_a_test_image_that_cannot_be_read(run, tree, tmp_path):
     assert code == 1
     assert f"error: {folder / name}: the file is empty (0 bytes)\n" in err
     results = read_results(tmp_path / "out")["categories"]["part"]
-    assert (results["n_good"], results["n_failed"]) == (1, 1)
+    assert f"error: {gray}: the image has 1 channel, but 3 are expected: " in err
+    assert (results["n_good"], results["n_failed"]) == (1, 2)
 
 
 def test_wrong_names_are_found_before_the_work(fails, tree, tmp_path):
@@ -161,7 +168,10 @@ def test_wrong_names_are_found_before_the_work(fails, tree, tmp_path):
     assert "Did you mean 'part'?" in fails(
         "benchmark", "mvtec_ad", tree, "--category", "parts", *out
     )
-    assert "give one of" in fails("benchmark", "mvtec_ad", tree, *out)
+    message = fails("benchmark", "mvtec_ad", tree, *out)
+    assert message == "give the categories with --category, of: part; or all"
+    message = fails("benchmark", "mvtec_ad", tmp_path, *out)
+    assert message.startswith("found no category of MVTec AD in")
     assert "nowhere" in fails("benchmark", "folder", tmp_path / "nowhere", *out)
     shutil.copytree(tree / "part" / "train", tmp_path / "only" / "train")
     message = fails("benchmark", "folder", tmp_path / "only", *out)

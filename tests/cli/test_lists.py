@@ -48,7 +48,14 @@ def test_a_data_set_is_checked(run, fails, tree, tmp_path):
     assert "1 defective image without a mask" in err
     make_fake_tree("image_folder", tmp_path / "mine")
     code, out, _ = run("datasets", "folder", tmp_path / "mine", "--json")
-    assert json.loads(out)["categories"][0]["n_good"] > 0
+    (counts,) = json.loads(out)["categories"]
+    assert counts["n_good"] > 0
+    _, out, _ = run("datasets", "image_folder", tmp_path / "mine")  # Python's name
+    kinds = ", ".join(f"{k} ({n})" for k, n in sorted(counts["defect_types"].items()))
+    assert out.splitlines()[-1] == f"defective in mine: {kinds}"
+    assert fails("datasets", tmp_path / "mine").endswith(
+        f"the data set comes first: skuad datasets folder {tmp_path / 'mine'}"
+    )
     assert "Did you mean 'mvtec_ad'?" in fails("datasets", "mvtec-ad", tree)
     assert "nowhere" in fails("datasets", "folder", tmp_path / "nowhere")
     assert "give the folder too" in fails("datasets", "visa")

@@ -3,12 +3,14 @@ import os
 import shutil
 
 import joblib
+import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
 from skuad.cli._grid import read_grid
 from skuad.datasets import load_mvtec_ad
 from skuad.detectors import PatchKNN
+from skuad.io import write_image
 from skuad.metrics import get_map_scorer
 from skuad.model_selection import GoodTrainKFold
 
@@ -101,6 +103,66 @@ def test_a_folder_of_parts(run, fails, tree, tmp_path):
         assert run(*command, *wanted)[0] == 0
         assert sorted(os.listdir(out / "models")) == models
     assert "--category is one sub-folder, or all" in fails(*command, "a", "b")
+
+
+def test_what_the_cache_had_and_which_is_best(run, tree, tmp_path):
+    command = (
+        "tune",
+        "mvtec_ad",
+        tree,
+        *COMMON,
+        "--out",
+        tmp_path,
+        "--metric",
+        "aupro",
+    )
+    _, out, _ = run(*command, "--grid", "n_neighbors=1")
+    assert out.startswith("1 combination, 2 folds of 14 images: aupro\n")
+    assert "from the cache" not in out
+    _, out, _ = run(*command, "--grid", "n_neighbors=1,3")
+    assert out.splitlines()[:2] == [
+        "2 combinations, 2 folds of 14 images: aupro",
+        f"2 of 4 folds from the cache, {tmp_path / 'cache'}",
+    ]
+    best = read_results(tmp_path)["best"]["parameters"]
+    assert f"\nbest     n_neighbors={best['n_neighbors']}\nmodel    " in out
+
+
+def test_images_that_cannot_be_used_are_left_out(run, tree, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(tree / "part" / "train" / "good", root / "good")
+    shutil.copytree(tree / "part" / "test" / "stain", root / "bad")
+    for path in sorted((root / "bad").iterdir()):
+        shutil.copy(path, root / "bad" / f"more{path.name}")
+    command = ("tune", "folder", root, *COMMON[2:], "--out", tmp_path / "o")
+    command += ("--grid", "n_neighbors=1")
+    assert run(*command)[0] == 0
+    expected = read_results(tmp_path / "o")["best"]["scores"]
+    (root / "bad" / "text.jpg").write_text("no image")
+    write_image(root / "bad" / "zgray.png", np.zeros((64, 64), np.uint8))
+    code, _, err = run(*command)
+    assert code == 1
+    text, gray, counted = err.splitlines()
+    assert "text.jpg" in text
+    assert "zgray.png' has 1 channel, and" in gray
+    assert "2 of 1" in counted
+    assert read_results(tmp_path / "o")["best"]["scores"] == expected
+
+
+def test_mistakes_are_found_before_anything_is_written(fails, tree, tmp_path):
+    root, out = tmp_path / "root", tmp_path / "o"
+    shutil.copytree(tree / "part" / "test", root)
+    shutil.copytree(tree / "part" / "train" / "good", root / "good" / "more")
+    command = ("tune", "folder", root, *COMMON[2:], "--out", out, "--grid")
+    message = fails(*command, "n_neighbors=1", "--metric", "aupro")
+    assert message == (
+        "aupro takes masks, and 'root' has none: give --metric image_roc_auc"
+    )
+    assert "'n_neighbors' parameter" in fails(*command, "n_neighbors=a,b")
+    assert "'stride' parameter" in fails(*command, "embedder__stride=0,4")
+    command = ("tune", "mvtec_ad", tree, "--out", out, "--grid", "n_neighbors=1")
+    assert "give the categories with --category, of: part" in fails(*command)
+    assert not out.exists()
 
 
 class TestGrid:

@@ -47,3 +47,12 @@ def test_categories(tmp_path):
 
 def test_every_data_set_is_listed():
     assert "mvtec_ad" in list_datasets() and "image_folder" in list_datasets()
+
+
+def test_a_folder_has_two_names(tmp_path):
+    make_folder(tmp_path)
+    data, same = (load_dataset(name, tmp_path) for name in ("folder", "image_folder"))
+    assert data.images.tolist() == same.images.tolist()
+    assert data.name == "image_folder"
+    assert list_categories("folder") == []
+    assert "folder" not in list_datasets()

@@ -302,7 +302,7 @@ def test_elpv_and_folders_have_no_split(tmp_path):
     assert [row["category"] for row in table] == ["line 1", "line 2", "mean"]
     one = run_benchmark(detector(), "image_folder", tmp_path / "lines", "line 1")
     assert_same(one, table[:1])
-    inside = run_benchmark(detector(), "image_folder", tmp_path / "lines/line 1")
+    inside = run_benchmark(detector(), "folder", tmp_path / "lines/line 1")
     assert_same(inside, one)
 
 
@@ -372,10 +372,10 @@ import os
 from skuad.detectors import PatchKNN
 from skuad.model_selection import run_benchmark
 import skuad.model_selection._benchmark as module
-def killed(*args, _run=module.run_category):
+def killed(*args, _run=module.run_category, **options):
     if args[1].name == "tile":
         os.kill(os.getpid(), 9)
-    return _run(*args)
+    return _run(*args, **options)
 module.run_category = killed
 run_benchmark(PatchKNN(random_state=0), "mvtec_ad", {str(root)!r}, out={str(out)!r})
 """
