@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return IMAGES_FAILED
     except Exception as error:
-        if console.verbose and not isinstance(error, Failure):
+        if console.verbose and (error.__cause__ or not isinstance(error, Failure)):
             traceback.print_exc()
         console.tell(f"error: {error_line(error)}")
         return FAILED

@@ -1,5 +1,6 @@
 """What the program says: results on stdout; errors, warnings and progress on stderr."""
 
+import errno
 import json
 import re
 import sys
@@ -28,6 +29,9 @@ _IN_SHELL_TERMS = (
 
 # Seconds after which it is said anew how far something is: on a terminal, in a log.
 _REFRESH, _EVERY = 0.5, 30
+
+# Of the whole disk, and of what is allowed to a user.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Errors of these types are about the user's data or machine; their text says it all.
 _EXPECTED = (ValueError, OSError, ImportError)
@@ -66,6 +70,9 @@ def error_line(error: BaseException) -> str:
             f"out of memory ({one_line(error) or 'no details'}): lower --max-patches, "
             "or work on tiles with --tile-size"
         )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        file = f" ({error.filename!r})" if error.filename else ""
+        return f"{error.strerror}{file}: make room, or choose another place with --out"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename!r}"
     if isinstance(error, (Failure, *_EXPECTED)):

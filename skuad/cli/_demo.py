@@ -14,6 +14,7 @@ from skuad.datasets import make_defect_images
 from skuad.datasets._names import check_name
 from skuad.datasets._textures import FAMILIES, TINTS
 from skuad.io import write_image
+from skuad.utils._text import plural
 from skuad.utils._typing import Array
 
 
@@ -27,22 +28,23 @@ def run(args: Namespace, console: Console) -> int:
     categories = {}
     with console.progress(textures, what="making images", unit="texture") as progress:
         for texture in progress:
-            data = make_defect_images(texture, random_state=args.seed)
+            data = make_defect_images(texture, random_state=args.seed or 0)
             place = os.path.join(folder, texture)
             categories[texture] = _write_images(data, place)
     n_train, n_test = len(data.train), len(data.test)
-    name = type(final_step(build_estimator(args))).__name__
+    detector = final_step(build_estimator(args))
+    name, rate = type(detector).__name__, getattr(detector, "false_alarm_rate", None)
     console.say(
-        f"{name} on {len(categories)} texture(s): {n_train} good images to learn from, "
-        f"{n_test} to score, each"
+        f"{name} on {plural(len(categories), 'texture')}: {n_train} good images to "
+        f"learn from, {n_test} to score, each"
     )
     console.say()
     source = {"name": "mvtec_ad", "root": folder}
     score_all(categories, args, console, data=source, first="texture")
-    if any(texture in TINTS for texture in textures):
+    if rate is not None and any(texture in TINTS for texture in textures):
         console.say()
         console.say(
-            f"The thresholds aim at {args.false_alarm_rate:.0%} false alarms on images "
+            f"The thresholds aim at {rate:.0%} false alarms on images "
             "like those learnt from;\nthe test images of a photograph come from "
             "another part of it."
         )

@@ -17,6 +17,7 @@ from skuad.inference import threshold_of
 from skuad.io import ImageSequence
 from skuad.utils import images_needed
 from skuad.utils._progress import listening
+from skuad.utils._text import plural
 from skuad.utils._typing import Array
 
 
@@ -29,19 +30,21 @@ def run(args: Namespace, console: Console) -> int:
     fit_on_files(estimator, paths, console=console, n_jobs=args.n_jobs)
     save_estimator(estimator, args.out)
     threshold = threshold_of(estimator)
-    rate = getattr(final_step(estimator), "false_alarm_rate", None)
+    rate = reached = getattr(final_step(estimator), "false_alarm_rate", None)
     facts: list[tuple[str, object]] = [("images", len(paths))]
     if threshold is None or rate is None:
         facts.append(("threshold", "none" if threshold is None else f"{threshold:.4g}"))
     else:
         facts.append(("threshold", f"{threshold:.4g}"))
         facts.append(("false alarms", supported_rate(len(paths), rate)))
+        reached = max(rate, _lowest_rate(len(paths)))
     console.facts([*facts, ("written", f"{args.out} ({size_of(args.out)})")])
     console.give(
         {
             "n_images": len(paths),
             "threshold": threshold,
-            "false_alarm_rate": rate,
+            "false_alarm_rate": reached,
+            "false_alarm_rate_asked_for": rate,
             "written": args.out,
         }
     )
@@ -50,7 +53,7 @@ def run(args: Namespace, console: Console) -> int:
 
 def supported_rate(n_images: int, rate: float) -> str:
     """Say what false-alarm rate the threshold stands for."""
-    lowest = 1 / (n_images + 1)
+    lowest = _lowest_rate(n_images)
     needed = images_needed(rate)
     if n_images >= needed:
         return f"{rate:.2%} of good images ({n_images} images support {lowest:.2%})"
@@ -58,6 +61,10 @@ def supported_rate(n_images: int, rate: float) -> str:
         f"{lowest:.2%} of good images ({n_images} images support no less; "
         f"{rate:.2%} takes {needed})"
     )
+
+
+def _lowest_rate(n_images: int) -> float:
+    return 1 / (n_images + 1)
 
 
 def fit_on_files(
@@ -82,7 +89,7 @@ def fit_on_files(
     """
     if len(paths) < 2:
         raise Failure(
-            f"{len(paths)} good image(s), but a threshold takes 2 or more, and a "
+            f"{plural(len(paths), 'good image')}, but a threshold takes 2 or more, and a "
             f"false-alarm rate of 1 % takes {images_needed(0.01)}: give more"
         )
     # Images are read more than once where not all patches fit in memory, so how many

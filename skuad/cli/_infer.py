@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 from skuad.base import detect, final_step
@@ -16,6 +17,7 @@ from skuad.cli._stream import Record
 from skuad.cli._watch import stopped_by_signals, watch
 from skuad.inference import threshold_of
 from skuad.utils import false_alarm_offset
+from skuad.utils._text import plural
 
 
 def run(args: Namespace, console: Console) -> int:
@@ -37,6 +39,10 @@ def run(args: Namespace, console: Console) -> int:
     )
     predictions = os.path.join(args.out, "predictions.jsonl")
     before = done_before(predictions, threshold) if args.resume else []
+    table = os.path.join(args.out, "predictions.csv")
+    with suppress(FileNotFoundError):
+        os.remove(table)  # of an earlier run: it is not about these images
+    earlier = {} if args.resume else _files_below(args.out, "overlays", "maps")
     summary = Summary(threshold)
     for record in before:
         summary.add(record)
@@ -49,21 +55,41 @@ def run(args: Namespace, console: Console) -> int:
                 # Last, so that a line stands for an image that is done.
                 lines.write(record)
     except KeyboardInterrupt as stop:
-        stop.args = (f"what is done is in {predictions}: go on with --resume",)
+        stop.args = ("no image is done",)
+        if summary.n_done or summary.n_failed:
+            stop.args = (f"what is done is in {predictions}: go on with --resume",)
         raise
     if args.csv:
-        write_csv(os.path.join(args.out, "predictions.csv"), predictions)
+        write_csv(table, predictions)
     places = [("predictions", predictions)]
     if args.csv:
-        places.append(("table", os.path.join(args.out, "predictions.csv")))
+        places.append(("table", table))
     for name, is_wanted in [("overlays", args.overlays != "none"), ("maps", args.maps)]:
         folder = os.path.join(args.out, name) + os.sep
         if is_wanted and os.path.isdir(folder):  # there may have been nothing to draw
             places.append((name, folder))
+    now = _files_below(args.out, "overlays", "maps")
+    n_left = sum(now.get(path) == state for path, state in earlier.items())
+    if n_left:
+        console.warn(
+            f"{plural(n_left, 'picture or map', 'pictures and maps')} of an earlier run "
+            f"lie in {args.out!r} too: remove them, or choose another folder with --out"
+        )
     summary.report(console, n_before=len(before))
     console.facts(places)
     console.give({**summary.results(), **dict(places)})
     return 1 if summary.n_failed else 0
+
+
+def _files_below(out: str, *names: str) -> dict[str, int]:
+    """Return path -> time of change of the files in folders below a folder."""
+    found = {}
+    for name in names:
+        for folder, _, files in os.walk(os.path.join(out, name)):
+            for path in (os.path.join(folder, file) for file in files):
+                with suppress(FileNotFoundError):  # somebody tidies up
+                    found[path] = os.stat(path).st_mtime_ns
+    return found
 
 
 def _check_arguments(args: Namespace) -> None:

@@ -1,5 +1,6 @@
 """Detectors of files: loaded, and run on tiles of another kind."""
 
+import glob
 import os
 import warnings
 from argparse import Namespace
@@ -16,11 +17,22 @@ from sklearn.utils.validation import check_is_fitted
 from skuad import __version__
 from skuad.base import MetaMapDetector, final_step
 from skuad.cli._console import Console, Failure, one_line
-from skuad.datasets._names import did_you_mean
+from skuad.datasets._names import nearest_path
 from skuad.detectors import Tiled
 from skuad.io import dump_atomically
 
 _VERSION = "skuad_version_"
+
+# What joblib.dump begins a file with: pickle, zlib, gzip, bz2, lzma, xz and lz4.
+_BEGINNINGS = (
+    b"\x80",
+    b"x",
+    b"\x1f\x8b",
+    b"BZ",
+    b"]\x00",
+    b"\xfd7zXZ",
+    b"\x04\x22M\x18",
+)
 
 
 def check_stride(stride: int | None, tile: int) -> None:
@@ -62,26 +74,22 @@ def load_file(path: str) -> Any:
     try:
         estimator = joblib.load(path)
     except FileNotFoundError:
-        folder, name = os.path.split(path)
-        beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
         raise Failure(
-            f"there is no file {path!r}: `skuad fit` writes one."
-            f"{did_you_mean(name, beside)}"
+            f"there is no file {path!r}: `skuad fit` writes one.{nearest_path(path)}"
         ) from None
     except IsADirectoryError:
-        raise Failure(f"{path!r} is a folder: give the file in it") from None
+        files = sorted(glob.glob(os.path.join(glob.escape(path), "*.joblib")))
+        advice = "the file that `skuad fit` wrote comes first, then the images"
+        if files:
+            advice = f"give the file in it, {files[0]!r}"
+        raise Failure(f"{path!r} is a folder: {advice}") from None
     except (KeyboardInterrupt, MemoryError, PermissionError):
         raise
     except Exception as error:  # unpickling fails in any way whatever
-        if os.path.isfile(path) and os.path.getsize(path) == 0:
-            raise Failure(f"{path!r} is empty: `skuad fit` writes it anew") from error
-        raise Failure(
-            f"{path!r} is not a file that `skuad fit` or joblib.dump wrote, or needs "
-            f"other packages ({type(error).__name__}: {one_line(error)})"
-        ) from error
+        raise Failure(f"{path!r} {_fault(path, error)}") from error
     if not any(hasattr(part, "detect") for part in _chain(estimator)):
         raise Failure(
-            f"{path!r} holds a {type(estimator).__name__}, and no detector of skuad: "
+            f"{path!r} holds no detector of skuad, but {type(estimator).__name__}: "
             "`skuad fit` writes one"
         )
     written = getattr(estimator, _VERSION, __version__)
@@ -93,6 +101,19 @@ def load_file(path: str) -> Any:
             stacklevel=2,
         )
     return estimator
+
+
+def _fault(path: str, error: Exception) -> str:
+    """Say why a file cannot be loaded."""
+    with open(path, "rb") as file:
+        begin = file.read(max(map(len, _BEGINNINGS)))
+    if not begin:
+        return "is empty: `skuad fit` writes it anew"
+    if not begin.startswith(_BEGINNINGS):
+        return "is not a file that `skuad fit` or joblib.dump wrote"
+    if isinstance(error, ImportError | AttributeError):
+        return f"needs other packages, or other versions of them: {one_line(error)}"
+    return "is incomplete or damaged: copy it again, or fit it anew"
 
 
 def save_estimator(estimator: Any, path: str) -> None:

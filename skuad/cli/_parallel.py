@@ -11,8 +11,9 @@ from skuad.cli._job import Item, Job
 from skuad.cli._stream import Record
 from skuad.utils._optional import import_optional
 
-# Images that a process takes at once.
-_CHUNK = 16
+# Images that a process takes at once: few at first, so that something is done if the
+# run is stopped early.
+_CHUNK, _CHUNKS_OF_A_SIZE = 16, 8
 # Seconds that a scheduler may take to answer.
 _TIMEOUT = 10
 
@@ -46,11 +47,19 @@ def run_in_parallel(
         # The first map sets the colours of all.
         yield from job.run(items[:1])
         items = items[1:]
-    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
     with _engine(backend, scheduler, n_jobs, job):
         parallel = Parallel(return_as="generator", pre_dispatch="2*n_jobs")
-        for records in parallel(delayed(_run)(job, chunk) for chunk in chunks):
+        for records in parallel(delayed(_run)(job, part) for part in _chunks(items)):
             yield from records
+
+
+def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield parts of items: of 1, and ever more up to `_CHUNK`."""
+    start = number = 0
+    while start < len(items):
+        size = min(_CHUNK, 2 ** (number // _CHUNKS_OF_A_SIZE))
+        yield items[start : start + size]
+        start, number = start + size, number + 1
 
 
 def _run(job: Job, chunk: Sequence[Item]) -> list[Record]:

@@ -9,6 +9,7 @@ import numpy as np
 from skuad.cli._console import Console, Failure
 from skuad.cli._stream import Record
 from skuad.io import atomic_path
+from skuad.utils._text import plural
 
 # Images with the highest scores that are named on the terminal.
 _NAMED = 5
@@ -115,14 +116,17 @@ class Summary:
     def report(self, console: Console, *, n_before: int = 0) -> None:
         """Say what was found."""
         if self.n_done and self.threshold is None:
-            console.say(f"{self.n_done} images scored; no threshold, so no decisions")
+            scored = plural(self.n_done, "image")
+            console.say(f"{scored} scored; no threshold, so no decisions")
         elif self.n_done:
             console.say(
-                f"{self.n_flagged} of {self.n_done} images are anomalous "
+                f"{self.n_flagged} of {plural(self.n_done, 'image')} "
+                f"{'is' if self.n_flagged == 1 else 'are'} anomalous "
                 f"(score above {self.threshold:.4g})"
             )
         if n_before:
-            console.say(f"{n_before} of them were done before")
+            were = "was" if n_before == 1 else "were"
+            console.say(f"{n_before} of them {were} done before")
         for record in self._highest:
             console.say(self.line(record))
         if self.n_done > len(self._highest):
@@ -130,4 +134,4 @@ class Summary:
                 f"  ... and {self.n_done - len(self._highest)} with lower scores"
             )
         if self.n_failed:
-            console.say(f"{self.n_failed} images failed")
+            console.say(f"{plural(self.n_failed, 'image')} failed")

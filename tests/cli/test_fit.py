@@ -12,9 +12,15 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from skuad.cli import main
+from skuad.cli._arguments import build_parser
+from skuad.cli._build import build_estimator
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
 from skuad.io import find_images, write_image
 from skuad.preprocessing import GrayWorld, HomomorphicFilter
+
+
+def build(*options):
+    return build_estimator(build_parser().parse_args(["fit", "x", "--out=y", *options]))
 
 
 def test_the_file_holds_the_fitted_estimator(model, good):
@@ -114,7 +120,7 @@ def test_skipped_images_are_counted_and_listed(run, spoiled, tmp_path):
     listed, counted = err.splitlines()
     assert "left out: " in listed
     assert "4.png" in listed
-    assert counted == ("skuad: warning: 1 of 9 files cannot be read and are left out")
+    assert counted == "skuad: warning: 1 of 9 files is left out"
 
 
 def test_nothing_readable(run, tmp_path):
@@ -141,7 +147,7 @@ def test_wrong_images(fails, good, tree, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     assert "it is empty" in fails("fit", tmp_path / "empty", *out)
     message = fails("fit", f"{good}/0.png", *out)
-    assert message.startswith("1 good image(s), but a threshold takes 2 or more")
+    assert message.startswith("1 good image, but a threshold takes 2 or more")
     assert os.listdir(tmp_path) == ["empty"]
 
 
@@ -157,7 +163,7 @@ def test_gray_among_colour_is_named(fails, good, tmp_path):
     write_image(tmp_path / "gray.png", np.zeros((64, 64), np.uint8))
     message = fails("fit", good, tmp_path / "gray.png", "--out", tmp_path / "m.joblib")
     assert "gray.png" in message
-    assert "channels" in message
+    assert "1 channel, but 3 are expected" in message
 
 
 def test_tile_options_that_do_not_go_together(fails, good, tmp_path):
@@ -185,8 +191,11 @@ def test_the_output_is_checked_before_the_work(fails, good, tmp_path, monkeypatc
     assert "is a device" in fails("fit", good, "--out", os.devnull)
     (tmp_path / "file").write_bytes(b"")
     message = fails("fit", good, "--out", tmp_path / "file" / "m.joblib")
-    assert message.startswith("cannot write to the folder")
-    assert "choose another with --out" in message
+    assert (
+        message == f"{str(tmp_path / 'file')!r} is a file: choose a folder with --out"
+    )
+    message = fails("fit", good, "--out", tmp_path / "file" / "below" / "m.joblib")
+    assert "would lie in a file: choose a folder with --out" in message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs the permissions of POSIX")
@@ -308,6 +317,46 @@ class TestDetectors:
         assert pipe[1].detector_.n_neighbors == 2
         assert pipe[1].tile == 48
 
+    def test_options_of_a_file(self, tiled_model, fails, good, tmp_path):
+        found = build(f"--detector={tiled_model}")
+        tiled = found[1]
+        assert (tiled.false_alarm_rate, tiled.detector.random_state) == (0.1, 0)
+        options = ("--false-alarm-rate=0.3", "--seed=5", "--max-patches=70")
+        tiled = build(f"--detector={tiled_model}", *options)[1]
+        assert (tiled.false_alarm_rate, tiled.detector.random_state) == (0.3, 5)
+        assert tiled.detector.max_patches == 70
+        setting = "--set=tiled__false_alarm_rate=0.2"
+        tiled = build(f"--detector={tiled_model}", *options, setting)[1]
+        assert (tiled.false_alarm_rate, tiled.detector.random_state) == (0.2, 5)
+        message = fails(
+            *("fit", good, "--out", tmp_path / "m.joblib", "--detector", tiled_model),
+            *("--tile-size", "32"),
+        )
+        assert message == (
+            "there are tiles of 48 pixels already: change them with --set "
+            "tiled__tile=32 in place of --tile-size"
+        )
+
+    def test_what_surrounds_a_detector_has_its_rate(self, model, tmp_path):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[9:] = 255
+        write_image(tmp_path / "roi.png", mask)
+        around = ("--tile-size=32", f"--roi={tmp_path / 'roi.png'}")
+        for options, rate in (
+            ([], 0.01),
+            (["--set=false_alarm_rate=0.2"], 0.2),
+            ([f"--detector={model}"], 0.1),
+            ([f"--detector={model}", "--false-alarm-rate=0.3"], 0.3),
+        ):
+            found = build(*around, *options)
+            assert found.false_alarm_rate == found.detector.false_alarm_rate == rate
+
+    def test_the_seed_reaches_all_parts(self):
+        options = ("--detector=Tiled", "--set=tile=48", "--set=detector=PatchKNN")
+        assert build(*options, "--seed=4").detector.random_state == 4
+        assert build("--seed=4").random_state == 4
+        assert build().random_state == 0
+
     def test_a_function_of_the_user(self, run, good, tmp_path, monkeypatch):
         (tmp_path / "my_line.py").write_text(
             "from sklearn.pipeline import make_pipeline\n"
@@ -325,6 +374,9 @@ class TestDetectors:
         )
         assert code == 0
         assert "20.00% of good images" in out
+        options = ("--pipeline=my_line:make", "--false-alarm-rate=0.3", "--seed=4")
+        assert build(*options)[1].false_alarm_rate == 0.3
+        assert build(*options)[1].random_state == 4
         assert joblib.load("m.joblib")[1].n_neighbors == 2
 
         def message(*options):
@@ -335,7 +387,9 @@ class TestDetectors:
         assert "there is no module 'my_lines'" in message("--pipeline", "my_lines:make")
         assert "Did you mean 'make'?" in message("--pipeline", "my_line:mak")
         assert "takes MODULE:FUNCTION" in message("--pipeline", "my_line")
-        assert "returned a int" in message("--pipeline", "my_line:number")
+        assert "returned no estimator, but int" in message(
+            "--pipeline", "my_line:number"
+        )
         assert "do not go together" in message(
             "--pipeline", "my_line:make", "--tile-size", "9"
         )
@@ -367,7 +421,8 @@ def test_results_for_machines(run, good, tmp_path):
     code, out, _ = run("fit", good, "--out", path, "--json")
     assert code == 0
     assert json.loads(out) == {
-        "false_alarm_rate": 0.01,
+        "false_alarm_rate": 0.1,  # 9 images support no less
+        "false_alarm_rate_asked_for": 0.01,
         "n_images": 9,
         "threshold": -joblib.load(path).offset_,
         "written": str(path),

@@ -19,6 +19,8 @@ from skuad.base import detect
 from skuad.cli._files import list_images, output_names
 from skuad.cli._job import Job
 from skuad.cli._model import with_tiles
+from skuad.cli._parallel import _chunks
+from skuad.cli._stream import without_path
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
 from skuad.inference import threshold_of
 from skuad.io import find_images, read_image, write_image
@@ -67,7 +69,7 @@ def test_predictions_are_those_of_the_library(run, model, test_images, tmp_path)
         assert line["regions"] == json.loads(json.dumps(regions))
     flagged = decisions.count("anomalous")
     assert 0 < flagged < len(paths)
-    assert out.startswith(f"{flagged} of {len(paths)} images are anomalous")
+    assert out.startswith(f"{flagged} of {len(paths)} images ")
     assert f"predictions  {tmp_path}{os.sep}predictions.jsonl" in out
     highest = max(lines, key=lambda line: line["score"])
     assert out.splitlines()[1].endswith(highest["path"])
@@ -109,7 +111,10 @@ def test_bad_images_are_reported_and_the_rest_goes_on(
         False,
         False,
     ]
-    for index, fault in ((1, "the file is truncated"), (3, "X has 1 channels")):
+    for index, fault in (
+        (1, "the file is truncated"),
+        (3, "the image has 1 channel, but 3 are expected"),
+    ):
         assert lines[index]["score"] is lines[index]["decision"] is None
         assert lines[index]["error"].startswith(fault)
     reports = err.splitlines()
@@ -344,34 +349,59 @@ class TestFiles:
         message = fails("infer", tmp_path / "m.joblib", good, "--out", tmp_path)
         assert message.startswith("there is no file")
         near = fails("infer", f"{model}x", good, "--out", tmp_path)
-        assert near.endswith("Did you mean 'm.joblib'?")
-        assert "is a folder" in fails("infer", good, good, "--out", tmp_path)
+        assert near.endswith(f"Did you mean {model!r}?")
+
+    def test_it_is_a_folder(self, fails, model, good, tmp_path):
+        message = fails("infer", good, model, "--out", tmp_path)
+        assert message == (
+            f"{good!r} is a folder: the file that `skuad fit` wrote comes first, then "
+            "the images"
+        )
+        message = fails("infer", os.path.dirname(model), good, "--out", tmp_path)
+        assert message.endswith(f"is a folder: give the file in it, {model!r}")
 
     def test_it_is_empty(self, fails, good, tmp_path):
         (tmp_path / "m.joblib").write_bytes(b"")
         message = fails("infer", tmp_path / "m.joblib", good, "--out", tmp_path)
         assert "is empty: `skuad fit` writes it anew" in message
 
-    @pytest.mark.parametrize("content", [b"text, no pickle", b"\x80\x04K"])
-    def test_something_else_is_in_it(self, fails, good, tmp_path, content):
+    @pytest.mark.parametrize("content", [b"import numpy as np, os", b"\xff\xd8\xff"])
+    def test_something_else_is_in_it(self, run, fails, good, tmp_path, content):
         path = tmp_path / "m.joblib"
         path.write_bytes(content)
-        message = fails("infer", path, good, "--out", tmp_path)
-        assert "is not a file that `skuad fit` or joblib.dump wrote" in message
+        command = ("infer", path, good, "--out", tmp_path)
+        message = fails(*command)
+        assert (
+            message
+            == f"{str(path)!r} is not a file that `skuad fit` or joblib.dump wrote"
+        )
+        _, _, err = run(*command, "-v")
+        assert err.startswith("Traceback")
+        assert err.endswith(f"skuad: error: {message}\n")
 
-    def test_it_is_cut_off(self, fails, model, good, tmp_path):
+    def test_it_needs_a_package(self, fails, good, tmp_path):
+        path = tmp_path / "m.joblib"
+        path.write_bytes(b"\x80\x04cnowhere.to_be_found\nDetector\n.")
+        message = fails("infer", path, good, "--out", tmp_path)
+        assert "needs other packages" in message
+        assert message.endswith("No module named 'nowhere'")
+
+    @pytest.mark.parametrize("size", [3, 100, 5000, -1])
+    def test_it_is_cut_off(self, fails, model, good, tmp_path, size):
         path = tmp_path / "m.joblib"
         with open(model, "rb") as file:
-            path.write_bytes(file.read()[:5000])
+            path.write_bytes(file.read()[:size])
         message = fails("infer", path, good, "--out", tmp_path)
-        assert "is not a file that `skuad fit`" in message
+        assert message.endswith(
+            "is incomplete or damaged: copy it again, or fit it anew"
+        )
 
     @pytest.mark.parametrize("content", [{"a": 1}, StandardScaler()])
     def test_it_holds_no_detector(self, fails, good, tmp_path, content):
         path = tmp_path / "m.joblib"
         joblib.dump(content, path)
         message = fails("infer", path, good, "--out", tmp_path)
-        assert f"holds a {type(content).__name__}, and no detector" in message
+        assert f"holds no detector of skuad, but {type(content).__name__}: " in message
 
     def test_it_is_not_fitted(self, fails, good, tmp_path):
         path = tmp_path / "m.joblib"
@@ -390,7 +420,7 @@ def test_the_output_is_checked_before_the_work(
     (tmp_path / "file").write_bytes(b"")
     for options in ([], ["--calibrate", good]):
         message = fails("infer", model, good, "--out", tmp_path / "file", *options)
-        assert message.startswith("cannot write to the folder")
+        assert message.endswith("file' is a file: choose a folder with --out")
 
 
 @pytest.mark.parametrize(
@@ -482,3 +512,49 @@ def test_interrupt_leaves_whole_lines(model, good, tmp_path):
     pictures = os.listdir(out / "overlays")
     assert 0 <= len(pictures) - len(lines) <= 10
     assert all(name.endswith(".png") and name[0] != "." for name in pictures)
+
+
+def test_what_an_earlier_run_left(run, model, good, test_images, tmp_path):
+    command = ("infer", model, good, "--out", tmp_path)
+    assert run(*command, "--csv", "--maps")[2] == ""
+    code, _, err = run(*command, "--csv", "--maps")  # all are written anew
+    assert (code, err) == (0, "")
+    image = find_images(good)[0]
+    code, _, err = run("infer", model, image, "--out", tmp_path, "--no-overlays")
+    assert not (tmp_path / "predictions.csv").exists()
+    assert len(read_lines(tmp_path)) == 1
+    assert err == (
+        f"skuad: warning: 18 pictures and maps of an earlier run lie in {str(tmp_path)!r} "
+        "too: remove them, or choose another folder with --out\n"
+    )
+    assert run(*command, "--resume")[2] == ""  # then they belong to it
+
+
+def test_processes_take_few_images_at_first():
+    sizes = [len(part) for part in _chunks(list(range(200)))]
+    assert sum(sizes) == 200
+    assert sizes[:8] == [1] * 8
+    assert sizes == [*sorted(sizes[:-1]), sizes[-1]]
+    assert max(sizes) == 16
+
+
+def test_interrupted_before_an_image_is_done(run, model, good, tmp_path, monkeypatch):
+    def interrupted(job, items):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skuad.cli._job.Job.run", interrupted)
+    code, _, err = run("infer", model, good, "--out", tmp_path)
+    assert (code, err) == (130, "skuad: interrupted: no image is done\n")
+
+
+def test_an_image_is_named_once(run, model, tmp_path):
+    write_image(tmp_path / "tiny.png", np.zeros((5, 5, 3), np.uint8))
+    code, out, err = run(
+        *("infer", model, tmp_path / "tiny.png", "--out", tmp_path, "--tile-size", "8")
+    )
+    assert code == 1
+    assert out.startswith("1 image failed\n")
+    last = err.splitlines()[-1]
+    assert last.count("tiny.png") == 1
+    assert last.startswith(f"skuad: error: {tmp_path}{os.sep}tiny.png: tile at row 0")
+    assert without_path("image 0 (a.png) is 5 x 5", "a.png") == "the image is 5 x 5"

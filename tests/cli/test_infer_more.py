@@ -311,7 +311,9 @@ class TestWatcher:
         self, watcher, now, good, tmp_path, monkeypatch
     ):
         read = []
-        monkeypatch.setattr("skuad.cli._watch._is_readable", lambda p: not read.append(p))
+        monkeypatch.setattr(
+            "skuad.cli._watch._is_readable", lambda p: not read.append(p)
+        )
         for number in range(5):
             shutil.copy(os.path.join(good, "0.png"), tmp_path / f"{number}.png")
         list(watcher.ready())

@@ -8,6 +8,9 @@ import skuad
 from skuad.cli import main
 from skuad.cli._arguments import build_parser
 from skuad.cli._console import Console, Failure, error_line, one_line
+from skuad.cli._files import make_folder
+from skuad.datasets._names import nearest_path
+from skuad.utils._text import plural
 
 HEAVY = ("numpy", "cv2", "sklearn", "scipy", "tqdm", "joblib")
 
@@ -84,7 +87,8 @@ def test_a_traceback_comes_with_verbose_only(run, tmp_path):
         (Failure("mend it"), "mend it"),
         (ValueError("two\n  lines."), "two; lines"),
         (FileNotFoundError(2, "No such file", "a.png"), "No such file: 'a.png'"),
-        (OSError(28, "No space left on device", "b"), "No space left on device: 'b'"),
+        (OSError(28, "No space left on device", "b"), "device ('b'): make room, or"),
+        (OSError(28, "No space left on device"), "No space left on device: make room"),
         (FileNotFoundError("nothing at 'x'"), "nothing at 'x'"),
         (KeyError("k"), "unexpected KeyError: 'k' (-v shows where)"),
         (MemoryError(), "lower --max-patches"),
@@ -151,3 +155,72 @@ def test_an_unexpected_error_is_one_line_too(monkeypatch, capsys):
     assert main(["demo"]) == 2
     err = capsys.readouterr().err
     assert err == "skuad: error: unexpected ZeroDivisionError: oh (-v shows where)\n"
+
+
+def test_a_wrong_option_points_to_the_help_of_its_command(fails):
+    message = fails("fit", "good", "--out", "m", "--tille-size", "128")
+    assert message == (
+        "unrecognized arguments: --tille-size 128. Did you mean '--tile-size'? (see "
+        "skuad fit --help)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "wrong", "hint"),
+    [
+        ("photos/new", "photos/nwe", "photos/new"),
+        ("photos/good", "photo/good", "photos/good"),
+        ("photos/good", "photo/goood", None),  # two mistakes
+        ("bench", "benhc", "bench"),
+        ("loop", "nope", None),
+    ],
+)
+def test_the_nearest_path(tmp_path, monkeypatch, there, wrong, hint):
+    (tmp_path / there).mkdir(parents=True)
+    expected = f" Did you mean {hint!r}?" if hint else ""
+    monkeypatch.chdir(tmp_path)
+    assert nearest_path(wrong) == expected
+    assert nearest_path(f"{wrong}/") == expected
+    absolute = nearest_path(str(tmp_path / wrong))
+    assert absolute == (f" Did you mean {str(tmp_path / hint)!r}?" if hint else "")
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (("fit", "photo/good", "--out", "m"), "photos/good"),
+        (("report", "photoss"), "photos"),
+        (("datasets", "folder", "potos"), "photos"),
+        (("infer", "photos/m.jobli", "photos/good", "--out", "o"), "photos/m.joblib"),
+    ],
+)
+def test_commands_name_the_nearest_path(fails, tmp_path, monkeypatch, command, hint):
+    (tmp_path / "photos" / "good").mkdir(parents=True)
+    (tmp_path / "photos" / "m.joblib").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert fails(*command).endswith(f"Did you mean {hint!r}?")
+
+
+def test_a_full_disk_is_found_before_the_work(monkeypatch, tmp_path):
+    class Full:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **options: Full())
+    with pytest.raises(Failure, match=r"cannot write to the folder .*No space left"):
+        make_folder(str(tmp_path / "out"))
+
+
+def test_one_and_many():
+    assert [plural(n, "image") for n in (0, 1, 2)] == [
+        "0 images",
+        "1 image",
+        "2 images",
+    ]
+    assert plural(2, "category", "categories") == "2 categories"

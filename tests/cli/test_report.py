@@ -108,7 +108,7 @@ def test_an_image_that_is_damaged_since_is_told(run, made, tree, tmp_path):
     code, _, err = run("report", out, *QUICK)
     assert code == 1
     assert f"error: {first}: " in err and "is empty" in err
-    assert "1 images of 'part' have other scores than in predictions.jsonl" in err
+    assert "1 image of 'part' has another score than in predictions.jsonl" in err
     page = (out / "report.html").read_text(encoding="utf-8")
     assert sorted(data_of(page)["labels"]) == [-1, -1, -1, 1]
     for path in (root / "part" / "test").rglob("*.png"):
@@ -132,6 +132,10 @@ def test_what_is_no_result(fails, result, tmp_path, monkeypatch):
     changed["data"]["name"] = "other"
     (result / "results.json").write_text(json.dumps(changed))
     assert "'other', which is no data set" in fails("report", result)
+    path = os.path.join(result, "results.json")
+    assert (
+        fails("report", path) == f"{path!r} is a file: give its folder, {str(result)!r}"
+    )
     (result / "results.json").write_text(text)
     os.remove(result / "models" / "part.joblib")
     assert "there is no file" in fails("report", result)
