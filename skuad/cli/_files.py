@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,7 +162,8 @@ def output_names(paths: Sequence[str]) -> list[str]:
     """Name the outputs of images: their paths below what they share, without suffix.
 
     Images of one folder keep their names; those of several keep as much of the folders
-    as tells them apart. Where two differ in nothing but the suffix, they keep it.
+    as tells them apart. Where two differ in nothing but the suffix, they keep it, and
+    so does one that would get the name of another with its suffix.
     """
     places = [os.path.abspath(path) for path in paths]
     try:
@@ -170,11 +172,9 @@ def output_names(paths: Sequence[str]) -> list[str]:
         return [f"{i:06d}_{os.path.basename(path)}" for i, path in enumerate(paths)]
     whole = [os.path.relpath(place, shared) for place in places]
     stems = [os.path.splitext(name)[0] for name in whole]
-    seen: dict[str, int] = {}
-    for stem in stems:
-        seen[stem.casefold()] = seen.get(stem.casefold(), 0) + 1
+    taken = Counter(name.casefold() for name in [*stems, *whole])
     return [
-        stem if seen[stem.casefold()] == 1 else name
+        name if taken[stem.casefold()] > 1 else stem
         for stem, name in zip(stems, whole, strict=True)
     ]
 

@@ -432,6 +432,8 @@ def test_the_output_is_checked_before_the_work(
         (["a/1.png", "1.png"], ["a/1", "1"]),
         (["a/1.png", "a/1.jpg", "a/2.jpg"], ["1.png", "1.jpg", "2"]),
         (["a/x.png", "a/X.jpg"], ["x.png", "X.jpg"]),
+        (["a.png", "a.jpg", "a.png.bmp"], ["a.png", "a.jpg", "a.png.bmp"]),
+        (["a", "a.png", "b"], ["a", "a.png", "b"]),
     ],
 )
 def test_outputs_have_names_of_their_own(paths, names):
