@@ -6,7 +6,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skuad.base._image_transformer import as_taken_by
 from skuad.base._pool import mask_outside, pool_map
+from skuad.io._images import Images
 from skuad.utils._text import plural
 from skuad.utils._typing import ImagesLike, MapAndScore
 
@@ -17,7 +19,7 @@ _Types: TypeAlias = tuple[type[Exception], ...]
 _CHUNK = 16
 
 
-def detect(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
+def detect(estimator: Any, X: ImagesLike | Images) -> Iterator[MapAndScore]:
     """Yield map and score of every image for any fitted estimator that makes maps.
 
     Parameters
@@ -35,6 +37,7 @@ def detect(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
     score : float
         High is anomalous.
     """
+    X = as_taken_by(estimator, X)
     if hasattr(estimator, "detect"):
         yield from estimator.detect(X)
     elif isinstance(estimator, Pipeline):
@@ -85,7 +88,7 @@ def detect_each(
             index, size = index + 1, _CHUNK
 
 
-def _detect_foreign(estimator: Any, X: ImagesLike) -> Iterator[MapAndScore]:
+def _detect_foreign(estimator: Any, X: ImagesLike | Images) -> Iterator[MapAndScore]:
     """Yield maps and scores of an estimator that knows no regions of interest."""
     scores = None
     if hasattr(estimator, "score_samples"):

@@ -8,6 +8,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.io import ImageSequence
+from skuad.io._images import Images
 from skuad.utils._param_validation import _fit_context
 from skuad.utils._typing import Array, ImagesLike, TargetsLike
 from skuad.utils._validation import good_images, validate_images
@@ -43,6 +44,29 @@ class ImageEstimator(TransformerMixin, BaseEstimator):
                 f"{transform!r}: only transform='default' is supported"
             )
         return self
+
+
+def as_taken_by(estimator: Any, X: ImagesLike | Images) -> ImagesLike | Images:
+    """Give images as they are, with their numbers for messages, or to others plainly.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What they are given to: of ours, a pipeline of ours, or of another library.
+    X : images or Images
+
+    Returns
+    -------
+    X : images or Images
+        For another library, the container that the images came in.
+    """
+    if not isinstance(X, Images):
+        return X
+    steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
+    if all(isinstance(step, ImageEstimator) for step in steps):
+        return X
+    container: ImagesLike = X.data
+    return container
 
 
 class ImageTransformer(ImageEstimator):

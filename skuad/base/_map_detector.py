@@ -90,17 +90,18 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         images = validate_images(self, X, reset=True)
         images, groups = good_images(images, y, groups)
         self.n_images_ = len(images)
+        # Whatever fails from here on, the threshold of an earlier fit is gone.
+        self.offset_ = np.nan
+        holds_out = self.contamination is None and self.calibration is not None
+        folds = self._folds(len(images), groups) if holds_out else []
         learned = self._fit_images(images)
         if self.contamination is not None:
             self.offset_ = contamination_offset(
                 self._scores(images), self.contamination
             )
-        elif self.calibration is not None:
-            folds = self._folds(len(images), groups)
+        elif holds_out:
             scores = self._held_out_scores(images, folds, learned)
             self.offset_ = false_alarm_offset(scores, self.false_alarm_rate)
-        else:
-            self.offset_ = np.nan
         return self
 
     def fit_predict(
@@ -124,7 +125,7 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
         """
         return self.fit(X, y, **kwargs).predict(X)
 
-    def detect(self, X: ImagesLike) -> Iterator[MapAndScore]:
+    def detect(self, X: ImagesLike | Images) -> Iterator[MapAndScore]:
         """Yield the anomaly map and the anomaly score of every image.
 
         This is the primitive that `transform` and `score_samples` are views of; it
@@ -224,12 +225,16 @@ class MapDetector(FittedReprMixin, OutlierMixin, ImageEstimator):
 
     def _without_threshold(self) -> str:
         """Say why there is no threshold and what to do, for a message."""
-        return "it was fitted with calibration=None: fit it with calibration='auto'"
+        return (
+            "it was fitted with calibration=None, or fit failed: fit it with "
+            "calibration='auto'"
+        )
 
-    def _fit_without_threshold(self, X: ImagesLike) -> tuple[Images, Any]:
+    def _fit_without_threshold(self, X: ImagesLike | Images) -> tuple[Images, Any]:
         """Fit as part of a detector that sets the threshold; return what was learnt."""
         self._validate_params()
         images = validate_images(self, X, reset=True)
+        self.n_images_ = len(images)
         learned = self._fit_images(images)
         self.offset_ = np.nan
         return images, learned

@@ -7,7 +7,7 @@ from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from skuad.base._image_transformer import ImageTransformer
+from skuad.base._image_transformer import ImageTransformer, as_taken_by
 from skuad.base._map_detector import MapDetector
 from skuad.io._images import Images
 from skuad.utils._param_validation import HasMethods
@@ -44,7 +44,7 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         )
         return detector.set_params(**{name: None for name in unused if name in names})
 
-    def _fit_detector(self, X: ImagesLike) -> HeldOut | None:
+    def _fit_detector(self, X: ImagesLike | Images) -> HeldOut | None:
         """Fit the inner detector.
 
         Returns
@@ -59,7 +59,7 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
             steps, inner = inner[:-1], inner[-1]
         if not isinstance(inner, MapDetector):
-            self.detector_.fit(X)
+            self.detector_.fit(as_taken_by(self.detector_, X))
             return None
         if len(steps):
             X = steps.fit(X).transform(X)

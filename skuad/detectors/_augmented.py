@@ -134,7 +134,7 @@ class Augmented(MetaMapDetector):
         return detect(fold, data[scored])
 
     def _detect(self, images: Images) -> Iterator[MapAndScore]:
-        return detect(self.detector_, images.data)
+        return detect(self.detector_, images)
 
 
 class AugmentedCopies(DerivedImages):

@@ -243,17 +243,17 @@ class ForegroundImages(DerivedImages):
         if index not in self._found:
             if not self.keep:
                 self._found.clear()
-            stop = min(index + self.embedder.batch_size, len(self.images))
-            numbers = np.arange(index, stop)
+            stop = index + getattr(self.embedder, "batch_size", 1)
+            numbers = np.arange(index, min(stop, len(self.images)))
             features = self.embedder.embed(self.images.subset(numbers))
             for number, item in zip(numbers.tolist(), features, strict=True):
                 grid = foreground_grid(item.values, component, threshold)
                 self._found[number] = grid, item.image_shape
         return self._found[index]
 
-    def as_input(self) -> ImageSequence | Array:
-        """Give the images in the container that detectors take."""
-        return self.images.data if self.component is None else ImageSequence(self)
+    def as_input(self) -> ImageSequence | Images:  # type: ignore[override]
+        """Give the images as detectors take them."""
+        return self.images if self.component is None else ImageSequence(self)
 
 
 def _embedder_of(detector: Any) -> Any:

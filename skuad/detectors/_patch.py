@@ -161,7 +161,8 @@ class PatchDetector(MapDetector):
         embedder = (
             FilterBankEmbedder() if self.embedder is None else clone(self.embedder)
         )
-        if self.memory is not None and embedder.memory is None:
+        # An embedder of others need not have a memory.
+        if self.memory is not None and getattr(embedder, "memory", self) is None:
             embedder.set_params(memory=self.memory)
         return embedder
 

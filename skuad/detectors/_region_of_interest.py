@@ -12,7 +12,7 @@ from skuad.base import MetaMapDetector, detect, mask_outside
 from skuad.base._meta_map_detector import HeldOut
 from skuad.io import ImageSequence, read_mask
 from skuad.io._images import Images
-from skuad.utils._typing import Array, ImagesLike, MapAndScore, StrPath
+from skuad.utils._typing import Array, MapAndScore, StrPath
 
 
 def region_mask(
@@ -150,12 +150,11 @@ class RegionOfInterest(MetaMapDetector):
                 anomaly_map = mask_outside(anomaly_map, self.roi_)
             yield anomaly_map, score
 
-    def _inside(self, images: Images) -> ImagesLike:
+    def _inside(self, images: Images) -> ImageSequence | Images:
         """Give the images with their region, or as they are without one."""
         if self.roi_ is None:
-            return images.data
-        sequence = images.data if images.kind == "lazy" else ImageSequence(images.data)
-        return sequence.with_roi(self.roi_).then(_OfShape(self.roi_.shape))
+            return images
+        return images.as_sequence().with_roi(self.roi_).then(_OfShape(self.roi_.shape))
 
 
 class _OfShape:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skuad.base import MetaMapDetector, detect, mask_outside
-from skuad.detectors._tiles import TileSource, image_size, stitch, tile_groups
+from skuad.detectors._tiles import TileSource, image_size, tile_groups
 from skuad.io._images import Images
+from skuad.preprocessing import stitch_maps
 from skuad.preprocessing._stitching import Reduction
 from skuad.utils._param_validation import Interval, StrOptions
 from skuad.utils._typing import IndexArray, MapAndScore
@@ -106,24 +107,29 @@ class Tiled(MetaMapDetector):
         self.contamination = contamination
         self.calibration = calibration
 
-    def _stride(self) -> tuple[int, int]:
+    def _checked_stride(self) -> int:
         stride = self.tile if self.stride is None else self.stride
         if stride > self.tile:
             raise ValueError(
                 f"stride={stride} is larger than tile={self.tile}: pixels between the "
                 "tiles would be left out. Lower the stride"
             )
+        return stride
+
+    def _stride(self) -> tuple[int, int]:
+        stride = self._checked_stride()
         height, width = self.tile_shape_
         return min(stride, height), min(stride, width)
 
     def _fit_images(self, images: Images) -> Any:
+        self._checked_stride()  # before any image is read
         # Tiles larger than any image would be filled with padding.
         shapes = {number: image_size(image) for number, image in enumerate(images)}
         heights, widths = zip(*shapes.values(), strict=True)
         self.tile_shape_ = (min(self.tile, max(heights)), min(self.tile, max(widths)))
         stride = self._stride()
         if self.fit_on == "images":
-            self._fit_detector(images.data)
+            self._fit_detector(images)
             return None
         tiles = TileSource(
             images, tile=self.tile_shape_, stride=stride, image_shapes=shapes
@@ -145,9 +151,7 @@ class Tiled(MetaMapDetector):
     def _detect(self, images: Images) -> Iterator[MapAndScore]:
         stride = self._stride()
         for tiles in tile_groups(images, tile=self.tile_shape_, stride=stride):
-            results = iter(
-                detect(self.detector_, tiles.as_input()) if len(tiles) else ()
-            )
+            results = detect(self.detector_, tiles.as_input())
             for number in tiles.image_shapes:
                 yield self._put_together(results, tiles, number)
 
@@ -160,13 +164,11 @@ class Tiled(MetaMapDetector):
         scores: list[float] = []
         maps = _maps_of(islice(results, len(coords)), scores)
         image_shape = tiles.image_shapes[number]
-        anomaly_map = stitch(maps, coords, image_shape, reduce=self.reduce)
+        anomaly_map = stitch_maps(maps, coords, image_shape, reduce=self.reduce)
         roi = tiles.images.roi(number)
         if roi is not None:
             anomaly_map = mask_outside(anomaly_map, roi)
-        # Without a tile, nothing was looked at.
-        score = getattr(np, self.score_reduce)(scores) if scores else 0.0
-        return anomaly_map, float(score)
+        return anomaly_map, float(getattr(np, self.score_reduce)(scores))
 
 
 def _maps_of(

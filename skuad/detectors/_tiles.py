@@ -1,6 +1,6 @@
 """Tiles of many images as one lazy sequence."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from skuad.io._derived import DerivedImages
 from skuad.io._images import Images
-from skuad.preprocessing import extract_tile, iter_tile_coords, stitch_maps
-from skuad.preprocessing._stitching import Reduction
+from skuad.preprocessing import extract_tile, iter_tile_coords
 from skuad.utils._typing import Array, IndexArray
 
 _Pair: TypeAlias = tuple[int, int]
@@ -144,16 +143,3 @@ def tile_groups(images: Images, *, tile: _Pair, stride: _Pair) -> Iterator[TileS
                 images, tile=tile, stride=stride, image_shapes=shapes, decoded=decoded
             )
             decoded, n_tiles = {}, 0
-
-
-def stitch(
-    maps: Iterable[NDArray[np.float32]],
-    coords: Sequence[_Pair],
-    image_shape: _Pair,
-    *,
-    reduce: Reduction,
-) -> NDArray[np.float32]:
-    """Put the maps of an image's tiles together; zero where there was no tile."""
-    if not coords:
-        return np.zeros(image_shape, np.float32)
-    return stitch_maps(maps, coords, image_shape, reduce=reduce)

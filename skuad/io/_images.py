@@ -3,7 +3,8 @@
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sized
-from typing import Any, Literal, TypeVar
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from skuad.io._sequence import ImageSequence, without_index
 from skuad.utils._text import plural
-from skuad.utils._typing import Array, ImagesLike
+from skuad.utils._typing import Array, ImagesLike, IndexArray
 
 _PATH = (str, os.PathLike)
 _Sized = TypeVar("_Sized", bound=Sized)
@@ -44,6 +45,7 @@ def check_image(image: Array, *, n_channels: int | None = None) -> Array:
         uint16 or float, NaN or infinite values, or other than `n_channels` channels.
     """
     image = np.asarray(image)
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.ndim not in (2, 3):
         raise ValueError(
             f"an image has the shape (H, W) or (H, W, C), but this one has "
@@ -81,6 +83,9 @@ class Images:
         Number of channels that every image must have.
     dtype : {"uint8", "uint16", "float"} or None, default=None
         Kind of dtype that an estimator was fitted on; another one warns, once.
+    numbers : ndarray of int of shape (n,) or None, default=None
+        Numbers of the images for messages: those that a user counts by, of which these
+        may be a part. From 0 by default.
     """
 
     def __init__(
@@ -90,23 +95,23 @@ class Images:
         *,
         n_channels: int | None = None,
         dtype: str | None = None,
+        numbers: IndexArray | None = None,
     ):
         self.kind = kind
         self.data = data
         self.n_channels = n_channels
         self.dtype = dtype
+        self.numbers = numbers
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int) -> Array:
         image = self.data[index]
-        try:
+        with self.naming(index):
             image = check_image(
                 image[None] if self.is_rows else image, n_channels=self.n_channels
             )
-        except ValueError as error:
-            raise ValueError(f"{self.describe(index)}: {error}") from error
         if self.dtype not in (None, dtype_kind(image.dtype)):
             _warn_other_dtype(self.describe(index), image.dtype, self.dtype)
             self.dtype = None
@@ -128,7 +133,18 @@ class Images:
 
     def describe(self, index: int) -> str:
         """Name an image for a message: its number and, if it has one, its path."""
-        return self.data.describe(index) if self.kind == "lazy" else f"image {index}"
+        if self.kind == "lazy":
+            name: str = self.data.describe(index)
+            return name
+        return f"image {index if self.numbers is None else self.numbers[index]}"
+
+    @contextmanager
+    def naming(self, index: int) -> Iterator[None]:
+        """Name an image in the errors of what is done with it."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.describe(index)}: {error}") from error
 
     def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of interest of an image, or None for the whole image."""
@@ -136,13 +152,23 @@ class Images:
 
     def subset(self, indices: ArrayLike) -> "Images":
         """Return the images of these indices, in the same kind of container."""
-        rows = np.asarray(indices)
-        if self.kind == "list":
-            rows = np.arange(len(self))[rows]
-            data = [self.data[i] for i in rows]
-        else:
-            data = self.data[rows]
-        return Images(self.kind, data, n_channels=self.n_channels, dtype=self.dtype)
+        rows = np.arange(len(self))[np.asarray(indices)]
+        is_list = self.kind == "list"
+        return Images(
+            self.kind,
+            [self.data[row] for row in rows] if is_list else self.data[rows],
+            n_channels=self.n_channels,
+            dtype=self.dtype,
+            numbers=rows if self.numbers is None else self.numbers[rows],
+        )
+
+    def as_sequence(self) -> ImageSequence:
+        """Give the images as a lazy sequence, by the same names."""
+        if self.kind == "lazy":
+            sequence: ImageSequence = self.data
+            return sequence
+        images = Images(self.kind, self.data, numbers=self.numbers)
+        return ImageSequence(cast(ImagesLike, images))
 
     def map(
         self, function: Callable[[Array], Array]
@@ -159,10 +185,8 @@ class Images:
             return np.stack([function(image)[0, :, 0] for image in self])
         images = []
         for index, image in enumerate(self.data):
-            try:
+            with self.naming(index):
                 images.append(step(image))
-            except ValueError as error:
-                raise ValueError(f"{self.describe(index)}: {error}") from error
         return np.stack(images) if self.kind == "stack" else images
 
     def wrap_maps(self, maps: list[Array]) -> Array | list[Array]:
@@ -227,7 +251,7 @@ def _from_array(X: Array) -> Images:
     if X.ndim == 1 and X.dtype.kind in "OUT":
         _not_empty(X)
         return _from_list(X.tolist())
-    if X.ndim == 2 and X.dtype in (np.uint8, np.uint16):
+    if X.ndim == 2 and X.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         raise ValueError(
             f"X is a 2-D {X.dtype} array of shape {X.shape}. Is it one gray image? Reshape "
             "your data to a stack of one: X[None]. Line scans, one a row, are given as "

@@ -135,8 +135,19 @@ class ImageSequence(Sequence[Array]):
         -------
         images : ImageSequence
             A new sequence; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If no pixel is left.
         """
-        return self._with(roi=roi if self._roi is None else roi & self._roi)
+        inside = roi if self._roi is None else roi & self._roi
+        if not inside.any():
+            raise ValueError(
+                "no pixel lies inside both regions of interest, one within the other: "
+                "make them overlap"
+            )
+        return self._with(roi=inside)
 
     def roi(self, index: int) -> NDArray[np.bool_] | None:
         """Region of interest of an image.

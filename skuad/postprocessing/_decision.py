@@ -209,10 +209,10 @@ class MapDecision(MetaMapDetector):
         self.calibration = calibration
 
     def _fit_images(self, images: Images) -> HeldOut | None:
-        return self._fit_detector(images.data)
+        return self._fit_detector(images)
 
     def _detect(self, images: Images) -> Iterator[MapAndScore]:
-        results = detect(self.detector_, images.data)
+        results = detect(self.detector_, images)
         return self._decide(results, images, range(len(images)))
 
     def _detect_fold(
@@ -236,7 +236,13 @@ class MapDecision(MetaMapDetector):
         postprocess = None if self.postprocess is None else clone(self.postprocess)
         for number, (anomaly_map, _) in zip(numbers, results, strict=True):
             if postprocess is not None:
-                (anomaly_map,) = postprocess.transform([anomaly_map])
+                try:
+                    (anomaly_map,) = postprocess.transform([anomaly_map])
+                except ValueError as error:
+                    # To the step, each map is the first of a list of one.
+                    reason = str(error).removeprefix("image 0: ")
+                    name = images.describe(number)
+                    raise ValueError(f"the map of {name}: {reason}") from error
                 anomaly_map = np.asarray(anomaly_map, np.float32)
             roi = images.roi(number)
             if roi is None:

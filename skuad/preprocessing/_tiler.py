@@ -145,10 +145,8 @@ class Tiler(ImageTransformer):
             return images.data.then(cut)
         stacks = []
         for index, image in enumerate(images.data):
-            try:
+            with images.naming(index):
                 stacks.append(cut(image))
-            except ValueError as error:
-                raise ValueError(f"{images.describe(index)}: {error}") from error
         return stacks
 
     def inverse_transform(

@@ -200,3 +200,20 @@ def test_memory_spares_the_second_embedding(tmp_path, monkeypatch):
     detector = ForegroundOnly(knn, **RATE).fit(IMAGES)
     detector.transform(NEW)
     assert sum(calls) == len(IMAGES) + len(NEW)
+
+
+class OfAnotherLibrary(BaseEstimator):
+    """An embedder with nothing but fit and embed."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def embed(self, X):
+        return FilterBankEmbedder(4).embed(X)
+
+
+def test_an_embedder_with_fit_and_embed_only():
+    options = {"calibration": None}
+    detector = ForegroundOnly(KNN, OfAnotherLibrary(), **options).fit(IMAGES)
+    plain = ForegroundOnly(KNN, **options).fit(IMAGES)
+    assert_array_equal(detector.foreground_masks(NEW), plain.foreground_masks(NEW))

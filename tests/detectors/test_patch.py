@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from skuad.detectors import ForegroundOnly, PatchDetector, PatchKNN, Tiled
+from skuad.detectors import PatchDetector, PatchKNN, Tiled
 from skuad.detectors._row_scores import row_scores
 from skuad.feature_extraction import FilterBankEmbedder, upsample_map
 from skuad.utils import CalibrationWarning
@@ -232,7 +232,7 @@ def test_a_fit_that_fails_leaves_no_threshold_of_another(fails):
         with pytest.raises(ValueError, match="no memory left"):
             detector.fit(IMAGES[:5])
     assert threshold != 0 and np.isnan(detector.offset_)
-    with pytest.raises(ValueError, match="no threshold.* fit failed"):
+    with pytest.raises(ValueError, match=r"no threshold.* fit failed"):
         detector.predict(IMAGES)
 
 
@@ -246,12 +246,9 @@ class OfAnotherLibrary(BaseEstimator):
         return FilterBankEmbedder().embed(X)
 
 
-@pytest.mark.parametrize("round_it", [lambda detector: detector, ForegroundOnly])
-def test_an_embedder_with_fit_and_embed_only(round_it, tmp_path):
+def test_an_embedder_with_fit_and_embed_only(tmp_path):
     maps = [
-        round_it(PatchKNN(embedder, memory=tmp_path, calibration=None, random_state=0))
-        .fit(IMAGES)
-        .transform(IMAGES)
+        PatchDetector(embedder, memory=tmp_path).fit(IMAGES).transform(IMAGES)
         for embedder in (OfAnotherLibrary(), FilterBankEmbedder())
     ]
     np.testing.assert_array_equal(*maps)
@@ -291,6 +288,7 @@ def test_nan_scores_set_no_threshold():
 
 def test_the_number_of_images_is_known_of_inner_detectors_too():
     y = np.r_[-1, np.ones(len(IMAGES) - 1)]
-    tiled = Tiled(PatchDetector(), tile=32, calibration=None).fit(IMAGES, y)
+    tiled = Tiled(PatchDetector(), tile=IMAGES.shape[1], calibration=None)
+    tiled.fit(IMAGES, y)
     assert tiled.n_images_ == len(IMAGES) - 1
-    n_tiles = len(tiled.detector_.detect(IMAGES)) if False else None
+    assert tiled.detector_.n_images_ % tiled.n_images_ == 0

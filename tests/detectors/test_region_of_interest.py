@@ -115,6 +115,20 @@ def test_an_image_of_another_size_is_named():
         fitted.transform([IMAGES[0], IMAGES[1][:32]])
 
 
+@pytest.mark.parametrize("inner", [PatchDetector(), Tiled(PatchDetector(), tile=32)])
+def test_regions_that_do_not_overlap(inner):
+    nested = RegionOfInterest(RegionOfInterest(inner, ROI), ~ROI)
+    with pytest.raises(ValueError, match="no pixel lies inside both"):
+        nested.fit(IMAGES)
+
+
+def test_errors_name_the_image_as_the_user_counts():
+    images = [*IMAGES]
+    images[5] = np.full((64, 96, 3), np.nan)
+    with pytest.raises(ValueError, match=r"^image 5: "):
+        RegionOfInterest(PatchDetector(), ROI).fit(images, np.r_[-1, -1, np.ones(10)])
+
+
 def test_region_is_stored_in_the_file(tmp_path):
     write_image(tmp_path / "roi.png", ROI.astype(np.uint8) * 255)
     fitted = RegionOfInterest(PatchDetector(), str(tmp_path / "roi.png")).fit(IMAGES)

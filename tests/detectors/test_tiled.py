@@ -32,6 +32,19 @@ class Brightness(BaseEstimator):
         return -np.array([image.mean() for image in self.transform(X)])
 
 
+def test_a_stride_that_leaves_pixels_out_is_refused_before_images_are_read():
+    sequence = ImageSequence(["missing.png"] * 3)
+
+    class Unread(Tiled):
+        def _fit_images(self, images):
+            images.data = sequence
+            images.kind = "lazy"
+            return super()._fit_images(images)
+
+    with pytest.raises(ValueError, match="Lower the stride"):
+        Unread(Brightness(), tile=16, stride=17).fit(IMAGES)
+
+
 class Identity(MapDetector):
     """A detector of ours whose map is the first channel."""
 

@@ -132,5 +132,23 @@ def test_an_index_error_of_a_step_does_not_end_the_sequence():
         list(ImageSequence([np.zeros((2, 2))]).then(fail))
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4"])
+def test_any_byte_order(dtype):
+    stack = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    image = as_images(stack)[1]
+    assert image.dtype.isnative
+    np.testing.assert_array_equal(image[:, :, 0], stack[1])
+
+
+def test_a_part_of_the_images_keeps_their_numbers():
+    X = [np.full((2, 2), float(number)) for number in range(6)]
+    for images in (as_images(X), as_images(np.array(X)), as_images(ImageSequence(X))):
+        part = images.subset([1, 3, 4, 5]).subset([False, True, True, False])
+        assert [part.describe(i) for i in range(2)] == ["image 3", "image 4"]
+        sequence = part.as_sequence()[::-1]
+        assert [sequence.describe(i) for i in range(2)] == ["image 4", "image 3"]
+        assert [float(image.max()) for image in sequence] == [4, 3]
+
+
 def test_arrays_keep_their_dtype():
     assert np.asarray(ImageSequence([np.zeros((2, 2), np.uint8)])).dtype == np.uint8

@@ -45,6 +45,30 @@ def test_threshold_is_set_on_processed_maps_of_held_out_images():
     np.testing.assert_allclose(decision.offset_, expected, rtol=1e-6)
 
 
+class HoldsNan(PatchDetector):
+    """A detector whose map of a dark image is NaN."""
+
+    def _detect_fold(self, images, learned, train, test):
+        found = super()._detect_fold(images, learned, train, test)
+        for number, (anomaly_map, score) in zip(test, found, strict=True):
+            yield anomaly_map * (np.nan if images[number].max() == 0 else 1), score
+
+
+def test_a_map_that_cannot_be_processed_is_named():
+    images = [*IMAGES]
+    images[7] = np.zeros_like(images[7])
+    decision = MapDecision(HoldsNan(), SmoothMaps(2))
+    with pytest.raises(ValueError, match=r"^the map of image 7: Input X contains NaN"):
+        decision.fit(images, np.r_[-1, -1, np.ones(18)])
+
+
+def test_errors_name_the_image_as_the_user_counts():
+    images = [*IMAGES]
+    images[7] = np.full(images[7].shape, np.nan)
+    with pytest.raises(ValueError, match=r"^image 7: "):
+        MapDecision(PatchDetector()).fit(images, np.r_[-1, -1, np.ones(18)])
+
+
 class CountedEmbedder(FilterBankEmbedder):
     """A filter bank that counts the images that it has embedded."""
 
