@@ -85,7 +85,7 @@ class ConformalDetector(MetaMapDetector):
         With ``guarantee=None``: the threshold is an order statistic, or the level of a
         generalised Pareto law that is fitted to the highest scores (peaks over
         threshold). The latter is an extrapolation to rates that so few images cannot
-        show, and no promise; it needs 40 images.
+        show, and no promise; it needs 40 images, and takes no groups.
     pixel_rate : float in (0, 1) or None, default=None
         Expected share of a good image's pixels that `predict_mask` may flag. None:
         the share of good images with any flagged pixel is at most `false_alarm_rate`
@@ -263,6 +263,7 @@ class ConformalDetector(MetaMapDetector):
                     "images: give one group for each"
                 )
             groups = groups[good]
+        self.n_images_ = len(good)
         folds = conformal_folds(self.cv, len(good), groups)
         check_promise(self, folds, groups)
         use, weights = self._units(folds, groups)
@@ -285,7 +286,7 @@ class ConformalDetector(MetaMapDetector):
                 check_is_fitted(self.detector)
                 self.detector_ = self.detector
             else:
-                learnt = images.subset(trains[0]).data
+                learnt = images.subset(trains[0])
                 detector = self._clone_detector()
                 self.detector_ = fit_one(detector, learnt, take(y, trains[0]))
             found = [look(self.detector_, held_out, tests[0])]
@@ -293,7 +294,7 @@ class ConformalDetector(MetaMapDetector):
             everything = np.union1d(good, extra)
             self.detector_, others, found, self._store = cross_fit(
                 self._clone_detector(),
-                images.data,
+                images,
                 y,
                 [everything, *trains],
                 tests,
@@ -378,11 +379,6 @@ class ConformalDetector(MetaMapDetector):
     def _extrapolate(self, rate: float) -> None:
         values = -self.calibration_scores_
         self._tail = _tail.fit_tail(values)
-        if rate >= self._tail["share"]:
-            raise ValueError(
-                f"tail='gpd' is for rates below the {self._tail['share']:.1%} of scores "
-                f"that it is fitted to, not {rate:.2%}: use tail='empirical'"
-            )
         self.offset_ = -_tail.tail_level(self._tail, rate)
         levels, self.rate_interval_ = _tail.tail_intervals(
             values,
@@ -406,21 +402,21 @@ class ConformalDetector(MetaMapDetector):
         if isinstance(self.cv, str):
             self.detector_ = self.detector
         else:
-            self.detector_ = self._clone_detector().fit(images.data)
+            self.detector_ = fit_one(self._clone_detector(), images)
 
     def _detect_fold(
         self, images: Images, learned: Any, train: IndexArray, test: IndexArray
     ) -> Iterator[MapAndScore]:
         fold = copy(self)
-        fold._fit_without_threshold(images.subset(train).data)
-        return fold.detect(images.subset(test).data)
+        fold._fit_without_threshold(images.subset(train))
+        return fold.detect(images.subset(test))
 
     def _views(
         self, images: Images
     ) -> Iterator[tuple[Array, float, NDArray[np.float64] | None]]:
         """Yield map, score and, with fold detectors, the scores by each of them."""
         if not self.fold_detectors_:
-            for anomaly_map, score in detect(self.detector_, images.data):
+            for anomaly_map, score in detect(self.detector_, images):
                 yield anomaly_map, -score, None
             return
         X, (steps, final) = images.data, split_steps(self.detector_)

@@ -13,12 +13,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skuad.base import ImageTransformer, detect
+from skuad.base._image_transformer import as_taken_by
 from skuad.calibration._pixels import PixelShares
 from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
 from skuad.io import ImageSequence
 from skuad.io._images import Images, as_images
 from skuad.utils._progress import tell_parts
-from skuad.utils._typing import ImagesLike, IndexArray
+from skuad.utils._typing import IndexArray
 
 
 @dataclass
@@ -51,7 +52,7 @@ def look_at(
         If a score is NaN.
     """
     scores, peaks, shares = [], [], PixelShares()
-    for number, (anomaly_map, score) in enumerate(detect(detector, images.data)):
+    for number, (anomaly_map, score) in enumerate(detect(detector, images)):
         if np.isnan(score):
             raise ValueError(
                 f"the score of {images.describe(number)}, which was held out, is NaN: no "
@@ -64,18 +65,17 @@ def look_at(
     return HeldOut(np.array(scores, np.float64), np.array(peaks, np.float64), shares)
 
 
-def fit_one(detector: Any, X: ImagesLike, y: Any = None) -> Any:
+def fit_one(detector: Any, images: Images, y: Any = None) -> Any:
     """Fit a detector on good images; a search is given all of them, with y."""
     if isinstance(detector, FrozenEstimator):
         return detector
-    if y is None:
-        return detector.fit(X)
-    return detector.fit(X, y)
+    X = as_taken_by(detector, images)
+    return detector.fit(X) if y is None else detector.fit(X, y)
 
 
 def cross_fit(
     detector: Any,
-    X: ImagesLike,
+    images: Images,
     y: Any,
     trains: Sequence[IndexArray],
     tests: Sequence[IndexArray],
@@ -91,8 +91,7 @@ def cross_fit(
     ----------
     detector : estimator
         Not fitted.
-    X : images
-        The container.
+    images : Images
     y : sequence or None
         Targets, for a search.
     trains : list of ndarray of int
@@ -117,15 +116,14 @@ def cross_fit(
     store, features = FeatureStore(), Kept()
     steps, inner = split_steps(detector)
     if steps is not None:
-        X = steps.fit(X).transform(X)
-    if isinstance(X, ImageSequence):
-        X = ImageSequence(ReadOnce(X))
-    images = as_images(X)
+        images = as_images(steps.fit(images).transform(images))
+    if images.kind == "lazy":
+        images = Images("lazy", ImageSequence(ReadOnce(images.data)))
     share_features(inner, store)
 
     def fitted(train: IndexArray) -> Any:
         with store.active(features):
-            return fit_one(clone(inner), images.subset(train).data, take(y, train))
+            return fit_one(clone(inner), images.subset(train), take(y, train))
 
     def fold(train: IndexArray, test: IndexArray) -> tuple[Any, HeldOut]:
         one = fitted(train)

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import check_random_state
 
 from skuad.calibration._rates import n_needed, too_few
+from skuad.calibration._tail import check_tail
+from skuad.utils._thresholds import split
 from skuad.utils._typing import Array, Fold, IndexArray, RandomStateLike
 
 
@@ -46,9 +47,7 @@ def conformal_folds(cv: Any, n_images: int, groups: Array | None = None) -> list
         )
     if isinstance(cv, int | np.integer):
         cv = min(cv, n_units)
-        # Folds are runs of neighbours: pictures taken one after the other are alike.
-        cv = KFold(cv) if groups is None else GroupKFold(cv)
-    folds = list(check_cv(cv).split(np.zeros(n_images), groups=groups))
+    folds = split(cv, n_images, groups)
     tested = np.bincount(
         np.concatenate([test for _, test in folds]), minlength=n_images
     )
@@ -61,12 +60,6 @@ def conformal_folds(cv: Any, n_images: int, groups: Array | None = None) -> list
     for train, test in folds:
         if np.intersect1d(train, test).size:
             raise ValueError("cv has images on both sides of a split")
-        if groups is not None and np.isin(groups[test], groups[train]).any():
-            raise ValueError(
-                "cv splits a group: part of it is learnt and part is held out. Use a "
-                "splitter that keeps groups together, such as GroupKFold or "
-                "GroupShuffleSplit(1)"
-            )
     return folds
 
 
@@ -98,7 +91,14 @@ def check_promise(conformal: Any, folds: list[Fold], groups: Array | None) -> No
     n_units = len(tested) if groups is None else len(np.unique(groups[tested]))
     unit = "images" if groups is None else "groups of images"
     promised = []
-    if conformal.tail != "gpd":
+    if conformal.tail == "gpd":
+        if groups is not None:
+            raise ValueError(
+                "tail='gpd' fits a law to single images, and cannot weigh groups: fit "
+                "without groups, or use tail='empirical'"
+            )
+        check_tail(n_units, conformal.false_alarm_rate)
+    else:
         promised.append((conformal.false_alarm_rate, guarantee))
     if conformal.pixel_rate is not None:
         promised.append((conformal.pixel_rate, "marginal"))

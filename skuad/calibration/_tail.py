@@ -6,7 +6,26 @@ from numpy.typing import NDArray
 
 # Peaks: the highest tenth of the scores, and no fewer than this many.
 _MIN_PEAKS, _PEAK_SHARE = 20, 0.1
-MIN_SCORES = 2 * _MIN_PEAKS
+_MIN_SCORES = 2 * _MIN_PEAKS
+
+
+def check_tail(n_scores: int, rate: float) -> None:
+    """Raise if a law cannot be fitted to so many scores, or is not for this rate."""
+    if n_scores < _MIN_SCORES:
+        raise ValueError(
+            f"tail='gpd' fits a law to the highest of {_MIN_SCORES} held-out scores or "
+            f"more, but there are {n_scores} (n_samples = {n_scores})"
+        )
+    share = _n_peaks(n_scores) / n_scores
+    if rate >= share:
+        raise ValueError(
+            f"tail='gpd' is for rates below the {share:.1%} of scores that it is fitted "
+            f"to, not {rate:.2%}: use tail='empirical'"
+        )
+
+
+def _n_peaks(n_scores: int) -> int:
+    return max(_MIN_PEAKS, int(np.ceil(_PEAK_SHARE * n_scores)))
 
 
 def fit_tail(values: NDArray[np.float64]) -> dict[str, float]:
@@ -19,7 +38,7 @@ def fit_tail(values: NDArray[np.float64]) -> dict[str, float]:
     Parameters
     ----------
     values : ndarray of shape (n,)
-        Anomaly scores, high is anomalous.
+        Anomaly scores, high is anomalous; enough of them, see `check_tail`.
 
     Returns
     -------
@@ -30,16 +49,11 @@ def fit_tail(values: NDArray[np.float64]) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If there are fewer than 40 values, or the highest are all equal.
+        If the highest are all equal.
     """
     values = np.sort(values)
     n = len(values)
-    if n < MIN_SCORES:
-        raise ValueError(
-            f"tail='gpd' fits a law to the highest of {MIN_SCORES} held-out scores or "
-            f"more, but there are {n} (n_samples = {n})"
-        )
-    n_peaks = max(_MIN_PEAKS, int(np.ceil(_PEAK_SHARE * n)))
+    n_peaks = _n_peaks(n)
     level = values[n - n_peaks - 1]
     excess = values[n - n_peaks :] - level
     mean = excess.mean()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, check_cv
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 
 from skuad.utils._typing import Fold
 
@@ -92,9 +92,7 @@ def calibration_folds(
     Parameters
     ----------
     calibration : {"auto", "leave_one_out"}, int or splitter
-        ``"auto"`` is 20 folds, and 10 of more than 200 images.
-        Folds are runs of neighbouring images, since photographs taken one after the
-        other are often alike.
+        ``"auto"`` is 20 folds, and 10 of more than 200 images; see `split`.
     n_samples : int
         Number of good images.
     groups : array-like of shape (n_samples,) or None
@@ -107,7 +105,7 @@ def calibration_folds(
     Raises
     ------
     ValueError
-        With fewer images or groups than two.
+        With fewer images or groups than two, or a group on both sides.
     """
     n_units = n_samples if groups is None else np.unique(groups).size
     if n_units < 2:
@@ -120,9 +118,41 @@ def calibration_folds(
     if calibration == "auto":
         calibration = min(n_units, _FOLDS if n_units <= _MANY else _FOLDS_OF_MANY)
     if calibration == "leave_one_out":
-        splitter = LeaveOneOut() if groups is None else GroupKFold(n_units)
-    elif isinstance(calibration, int | np.integer):
-        splitter = KFold(calibration) if groups is None else GroupKFold(calibration)
-    else:
-        splitter = check_cv(calibration)
-    return list(splitter.split(np.zeros(n_samples), groups=groups))
+        calibration = n_units
+    return split(calibration, n_samples, groups)
+
+
+def split(cv: Any, n_samples: int, groups: npt.ArrayLike | None = None) -> list[Fold]:
+    """Split images into folds, and keep groups together.
+
+    Parameters
+    ----------
+    cv : int or splitter
+        A number of folds, which are runs of neighbours: photographs taken one after the
+        other are often alike.
+    n_samples : int
+        Number of images.
+    groups : array-like of shape (n_samples,) or None
+        Images of one group stay on one side.
+
+    Returns
+    -------
+    list of (train, test) index arrays
+
+    Raises
+    ------
+    ValueError
+        If the splitter leaves a group on both sides.
+    """
+    if isinstance(cv, int | np.integer):
+        cv = KFold(cv) if groups is None else GroupKFold(cv)
+    folds: list[Fold] = list(check_cv(cv).split(np.zeros(n_samples), groups=groups))
+    if groups is not None:
+        groups = np.asarray(groups)
+        if any(np.isin(groups[test], groups[train]).any() for train, test in folds):
+            raise ValueError(
+                "the splitter splits a group: part of it is learnt and part is held "
+                "out. Use a splitter that keeps groups together, such as GroupKFold "
+                "or GroupShuffleSplit(1)"
+            )
+    return folds

@@ -297,8 +297,9 @@ def test_equal_and_missing_scores():
     class Nan(Constant):
         value = np.nan
 
-    with pytest.raises(ValueError, match="image 0, which was held out, is NaN"):
-        ConformalDetector(Nan(), false_alarm_rate=0.2).fit(IMAGES)
+    y = np.r_[-1, -1, np.ones(22)]
+    with pytest.raises(ValueError, match="image 2, which was held out, is NaN"):
+        ConformalDetector(Nan(), false_alarm_rate=0.2).fit(IMAGES, y)
 
 
 def test_pixel_rate_is_that_of_risk_control():
@@ -329,8 +330,14 @@ def test_tail_extrapolates_and_says_how_far():
     assert np.isnan(conformal.rate_bound_)
     bright = np.clip(images[:2].astype(int) + 90, 0, 255).astype(np.uint8)
     assert conformal.p_values(bright).max() < 1 / 61
-    with pytest.raises(ValueError, match="use tail='empirical'"):
+    n_fits = Brightness.n_fits
+    with pytest.raises(ValueError, match=r"below the 33\.3% .* use tail='empirical'"):
         clone(conformal).set_params(false_alarm_rate=0.4).fit(images)
+    with pytest.raises(ValueError, match="cannot weigh groups"):
+        clone(conformal).fit(images, groups=np.arange(60))
+    with pytest.raises(ValueError, match="but there are 39"):
+        clone(conformal).fit(images[:39])
+    assert Brightness.n_fits == n_fits
 
 
 def test_a_search_is_given_the_defects_to_compare_with():
@@ -344,13 +351,40 @@ def test_a_search_is_given_the_defects_to_compare_with():
         cv=GoodTrainKFold(2),
     )
     conformal = ConformalDetector(search, false_alarm_rate=0.2, cv=2).fit(X, y)
-    assert len(conformal.calibration_scores_) == 12
+    assert len(conformal.calibration_scores_) == conformal.n_images_ == 12
     assert conformal.detector_.best_params_["pool"] in ("max", "mean")
     np.testing.assert_array_equal(
         conformal.predict(X) == -1, conformal.p_values(X) <= 0.2
     )
     with pytest.raises(ValueError, match="all 4 images as anomalous"):
         conformal.fit(X[12:], y[12:])
+
+
+@pytest.mark.parametrize("kind", ["plain", "tiled", "pipelined"])
+@pytest.mark.parametrize("cv", [5, HALF])
+def test_errors_name_the_image_as_the_user_counts(kind, cv):
+    images = [*IMAGES]
+    images[10] = np.full((32, 40, 3), np.nan)
+    conformal = ConformalDetector(DETECTORS[kind], false_alarm_rate=0.2, cv=cv)
+    with pytest.raises(ValueError, match=r"^image 10[:,]"):
+        conformal.fit(images, np.r_[-np.ones(3), np.ones(21)])
+
+
+class OfAnotherLibrary(BaseEstimator):
+    """An embedder with nothing but fit and embed."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def embed(self, X):
+        return FilterBankEmbedder().embed(X)
+
+
+def test_an_embedder_without_a_memory():
+    detector = PatchKNN(OfAnotherLibrary(), coreset="random", random_state=0)
+    conformal = ConformalDetector(detector, false_alarm_rate=0.2).fit(IMAGES)
+    plain = ConformalDetector(KNN, false_alarm_rate=0.2).fit(IMAGES)
+    np.testing.assert_array_equal(conformal.p_values(NEW), plain.p_values(NEW))
 
 
 def test_inside_a_detector_that_owns_the_threshold():

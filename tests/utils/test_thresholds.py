@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import ShuffleSplit
 
 from skuad.utils import CalibrationWarning, false_alarm_offset, images_needed
 from skuad.utils._thresholds import calibration_folds
@@ -50,6 +51,12 @@ def test_groups_are_held_out_together():
     for calibration in ("auto", "leave_one_out", 2):
         for train, test in calibration_folds(calibration, 8, groups):
             assert not set(groups[train]) & set(groups[test])
+
+
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored")
+def test_a_splitter_that_splits_a_group_raises():
+    with pytest.raises(ValueError, match="splits a group"):
+        calibration_folds(ShuffleSplit(2, random_state=0), 8, list("aabbccdd"))
 
 
 @pytest.mark.parametrize("groups", [None, ["a"]])
