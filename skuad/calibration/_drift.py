@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import detect, good_images, validate_images
 from skuad.calibration import _martingale
+from skuad.calibration._cross_fit import fit_one
 from skuad.calibration._folds import conformal_folds
 from skuad.calibration._history import PeakHistory
 from skuad.calibration._sharing import ReadOnce
 from skuad.calibration._shift import FeatureShift, population_stability_index
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence
-from skuad.io._images import Images
+from skuad.io._images import Images, check_image
 from skuad.utils._param_validation import (
     HasMethods,
     Interval,
@@ -201,9 +202,9 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             check_is_fitted(self.detector)
             self.detector_ = self.detector
         else:
-            self.detector_ = clone(self.detector).fit(images.subset(train).data)
+            self.detector_ = fit_one(clone(self.detector), images.subset(train))
         embedder = FilterBankEmbedder() if self.embedder is None else self.embedder
-        self.embedder_ = clone(embedder)
+        self.embedder_ = clone(embedder).fit(images)
         scores, vectors = zip(*self._look(images.subset(test)), strict=True)
         self._start(scores)
         self._feature_shift = FeatureShift().fit(np.stack(vectors))
@@ -251,6 +252,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         -------
         self : estimator
         """
+        check_is_fitted(self)
         n = len(self.calibration_scores_)
         self._ranked = np.empty(n + self.epoch)
         self._ranked[:n] = self.calibration_scores_
@@ -337,12 +339,18 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         if images.kind == "lazy":
             kept = ReadOnce(images.data)
             images.data = ImageSequence(kept)
-        for number, (_, score) in enumerate(detect(self.detector_, images.data)):
-            X = images[number][:, :, 0] if images.is_rows else _small(images[number])
-            (features,) = self.embedder_.fit(X).embed(X)
+        X = images.data
+        if not images.is_rows:
+            shrink = _Shrink(getattr(self.embedder_, "min_size", 1))
+            X = images.as_sequence().then(shrink)
+        found = zip(
+            detect(self.detector_, images), self.embedder_.embed(X), strict=True
+        )
+        for number, ((_, score), features) in enumerate(found):
             yield -score, features.rows.mean(axis=0, dtype=np.float64)
             if kept is not None:
-                kept.kept.clear()
+                # Either may have read further images ahead.
+                kept.kept.forget(number)
 
     def shift(self) -> dict[str, float]:
         """How the images of this epoch differ from the calibration.
@@ -392,14 +400,27 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         return hasattr(self, "calibration_scores_")
 
 
-def _small(image: Array) -> Array:
-    """Shrink an image (H, W, C) if it is large; return a stack of one."""
-    height, width, n_channels = image.shape
-    factor = min(1.0, _SIDE / max(height, width))
-    if factor < 1:
+class _Shrink:
+    """A picklable step that shrinks a large image, as far as an embedder allows."""
+
+    def __init__(self, min_size: int):
+        self.min_size = min_size
+
+    def __call__(self, image: Array) -> Array:
+        image = check_image(image)
+        height, width, n_channels = image.shape
+        factor = max(_SIDE / max(height, width), self.min_size / min(height, width))
+        if factor >= 1:
+            return image
         size = [max(1, round(side * factor)) for side in (width, height)]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return image.reshape(1, *image.shape[:2], n_channels)
+        if image.dtype == np.float16:  # which OpenCV does not resize
+            image = image.astype(np.float32)
+        # OpenCV resizes up to four channels at once.
+        channels = [
+            cv2.resize(image[:, :, c], size, interpolation=cv2.INTER_AREA)
+            for c in range(n_channels)
+        ]
+        return np.stack(channels, axis=2)
 
 
 def _checked(scores: npt.ArrayLike) -> NDArray[np.float64]:

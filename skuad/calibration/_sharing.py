@@ -30,6 +30,12 @@ class Kept:
         """Forget everything."""
         self.arrays, self.n_bytes = {}, 0
 
+    def forget(self, key: Hashable) -> None:
+        """Forget the array of a key, if it is there."""
+        array = self.arrays.pop(key, None)
+        if array is not None:
+            self.n_bytes -= array.nbytes
+
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """Return the array of a key; make it if it is not there."""
         if key in self.arrays:

@@ -41,7 +41,8 @@ class FeatureShift(BaseEstimator):
         self.mean_ = reference.mean(axis=0)
         scale = reference.std(axis=0)
         self.scale_ = np.where(scale > 0, scale, 1.0)
-        self.covariance_ = np.cov((reference - self.mean_) / self.scale_, rowvar=False)
+        scaled = (reference - self.mean_) / self.scale_
+        self.covariance_ = np.atleast_2d(np.cov(scaled, rowvar=False))
         self.restart()
         return self
 

@@ -1,12 +1,14 @@
 """DriftMonitor: p-values, the capital, alarms, and what it remembers."""
 
 import pickle
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 from scipy.stats import kstest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from skuad.calibration import ConformalDetector, DriftMonitor
@@ -19,8 +21,11 @@ from skuad.calibration._martingale import (
 )
 from skuad.calibration._shift import population_stability_index
 from skuad.detectors import PatchKNN
-from skuad.io import read_image, write_image
-from skuad.utils._testing import make_images
+from skuad.feature_extraction import FilterBankEmbedder
+from skuad.io import ImageSequence, read_image, write_image
+from skuad.utils._testing import instances, make_images
+from skuad.utils._torch import forget_networks
+from skuad.weights import WeightsChangedError
 
 RNG = np.random.default_rng(0)
 STABLE = RNG.normal(size=6000)
@@ -185,6 +190,8 @@ def test_a_split_fits_the_detector_without_the_calibration():
 def test_bad_input():
     with pytest.raises(ValueError, match="has no detector"):
         DriftMonitor().fit(make_images(3))
+    with pytest.raises(NotFittedError):
+        DriftMonitor().restart()
     monitor = _monitor()
     with pytest.raises(ValueError, match="score 1 is NaN"):
         monitor.update([0.0, np.nan])
@@ -219,6 +226,85 @@ def test_paths_give_what_arrays_give_and_are_read_once(tmp_path, monkeypatch):
         monitor = DriftMonitor(detector, random_state=0).fit(X[6:9])
         monitor.observe(X[9:])
         monitors.append(monitor)
-    assert len(read) <= 6 + 1  # and one look at what kind of image it is
+    assert len(read) <= 6 + 2  # and two looks at what kind of image it is
     assert monitors[0].log_capital_ == monitors[1].log_capital_
     assert monitors[0].shift() == monitors[1].shift()
+
+
+def test_the_network_that_describes_images_is_that_of_fit(tmp_path):
+    embedder = instances()["TimmEmbedder"][0]
+    weights = tmp_path / "network.pth"
+    content = Path(embedder.weights).read_bytes()
+    weights.write_bytes(content)
+    images = make_images(8, size=(64, 64))
+    detector = clone(KNN).fit(images[:4])
+    monitor = DriftMonitor(
+        detector, embedder=clone(embedder).set_params(weights=weights)
+    )
+    monitor.fit(images[4:6])
+    weights.write_bytes(content[::-1])
+    forget_networks()
+    with pytest.raises(WeightsChangedError):
+        monitor.observe(images[6:])
+    monitor.set_params(embedder__store_weights=True)
+    weights.write_bytes(content)
+    monitor.fit(images[4:6])
+    weights.unlink()
+    forget_networks()
+    assert len(monitor.observe(images[6:])) == 2
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        RNG.random((4, 64, 2048)).astype(np.float32),  # 8 pixels high when shrunk
+        RNG.random((4, 300, 300, 6)).astype(np.float32),
+        RNG.random((4, 300, 300)).astype(np.float16),
+    ],
+    ids=["elongated", "6 channels", "float16"],
+)
+def test_what_the_detector_takes_is_described(images):
+    monitor = DriftMonitor(clone(KNN).fit(images[:2])).fit(images[:2])
+    monitor.observe(images[2:])
+    assert "mean_shift" in monitor.shift()
+
+
+class OneFeature(FilterBankEmbedder):
+    def _embed(self, images):
+        return [values[..., :1] for values in super()._embed(images)]
+
+
+def test_an_embedder_of_one_feature():
+    images = make_images(8)
+    monitor = DriftMonitor(clone(KNN).fit(images[:4]), embedder=OneFeature())
+    monitor.fit(images[:4]).observe(images[4:])
+    assert monitor.shift()["covariance_shift"] > 0
+
+
+class EightAtOnce(FilterBankEmbedder):
+    batch_size = 8
+
+
+@pytest.mark.parametrize("embedder", [FilterBankEmbedder(), EightAtOnce()])
+def test_batches_are_read_once(embedder):
+    images, read = make_images(16), []
+
+    class Source:
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, index):
+            read.append(index)
+            return images[index]
+
+    detector = PatchKNN(EightAtOnce(), calibration=None, random_state=0).fit(images)
+    monitor = DriftMonitor(detector, embedder=embedder).fit(images)
+    monitor.observe(ImageSequence(Source()))
+    assert sorted(read) == list(range(16))
+
+
+def test_errors_name_the_image_as_the_user_counts():
+    images = [*make_images(6)]
+    images[5] = np.full((32, 32, 3), np.nan)
+    with pytest.raises(ValueError, match=r"^image 5: "):
+        DriftMonitor(clone(KNN).fit(images[:5])).fit(images, [-1, -1, 1, 1, 1, 1])
