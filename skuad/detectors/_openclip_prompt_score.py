@@ -84,7 +84,9 @@ class OpenCLIPPromptScore(MapDetector):
     pool : {"image", "both", "max", "mean"} or float in (0, 1), default="image"
         Score of an image: that of the image as a whole; its mean with the highest value
         of the map; or the highest value, the mean, or the mean of this share of highest
-        values of the map.
+        values of the map. Within a region of interest, the first two are the highest
+        value inside; the network sees the whole image all the same, since each patch
+        attends to all others.
     false_alarm_rate : float in (0, 1), default=0.01
         Share of good images that may be flagged.
     contamination : float in (0, 0.5] or None, default=None
@@ -328,6 +330,8 @@ class OpenCLIPPromptScore(MapDetector):
         if self.pool != "image" and self.pool != "both":
             return layout.map_and_score(rows, self.pool)
         anomaly_map, highest = layout.map_and_score(rows, "max")
+        if roi is not None:
+            return anomaly_map, highest
         score = of_image if self.pool == "image" else (highest + of_image) / 2
         return anomaly_map, score
 

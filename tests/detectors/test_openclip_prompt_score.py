@@ -256,6 +256,17 @@ def test_inside_of_other_detectors(folder):
     )
 
 
+@pytest.mark.parametrize("pool", ["image", "both"])
+def test_with_a_region_the_highest_value_inside_is_the_score(folder, pool):
+    inner = _detector("vit", folder, windows=None, image_size=(32, 32), pool=pool)
+    images = make_images(4, size=(64, 64))
+    roi = np.zeros((64, 64), bool)
+    roi[:, :32] = True
+    found = RegionOfInterest(inner, roi, calibration=None).fit(images)
+    maps = found.transform(images)
+    np.testing.assert_allclose(-found.score_samples(images), maps.max(axis=(1, 2)))
+
+
 def test_pool(folder):
     images = make_images(3)
     detector = _detector("vit", folder, windows=None).fit(None)
