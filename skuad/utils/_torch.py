@@ -1,5 +1,6 @@
 """What every network needs of torch: a device, a dtype, one copy per process."""
 
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -113,9 +114,8 @@ def run_in_batches(
 
 
 def _shrink(size: int) -> int:
-    import torch
-
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # other runtimes run out of memory too
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = (size + 1) // 2
     warnings.warn(
@@ -129,9 +129,10 @@ def _shrink(size: int) -> int:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory does not suffice."""
-    import torch
-
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
     # torch's allocator on the CPU raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+    return isinstance(error, MemoryError) or any(
         text in str(error) for text in ("out of memory", "can't allocate memory")
     )

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 
@@ -71,9 +73,25 @@ def test_one_item_that_does_not_fit(monkeypatch):
         run_in_batches(run, [0], key=("b",))
 
 
-def test_other_errors_pass():
+@pytest.mark.parametrize("has_torch", [True, False])
+def test_other_errors_pass(has_torch, monkeypatch):
     def run(items):
         raise RuntimeError("shapes do not match")
 
+    if not has_torch:
+        monkeypatch.setitem(sys.modules, "torch", None)  # an import of it fails
     with pytest.raises(RuntimeError, match="shapes"):
         run_in_batches(run, [0, 1], key=("c",))
+
+
+def test_memory_that_does_not_suffice_without_torch(monkeypatch):
+    monkeypatch.setattr("skuad.utils._torch._fitting_sizes", {})
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+    def run(items):
+        if len(items) > 1:
+            raise MemoryError
+        return items
+
+    with pytest.warns(RuntimeWarning, match="batch of 2 does not fit"):
+        assert run_in_batches(run, [0, 1], key=("d",)) == [0, 1]
