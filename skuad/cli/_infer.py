@@ -18,12 +18,14 @@ from skuad.cli._watch import stopped_by_signals, watch
 from skuad.inference import threshold_of
 from skuad.utils import false_alarm_offset
 from skuad.utils._text import plural
+from skuad.weights import check_weights
 
 
 def run(args: Namespace, console: Console) -> int:
     """Run the command; return its exit code."""
     _check_arguments(args)
     estimator = override_tiles(load_estimator(args.model), args, console)
+    check_weights(estimator)  # else every image would fail for the same reason
     paths = [] if args.watch else _images(args)
     make_folder(args.out)
     threshold = threshold_of(estimator)

@@ -7,14 +7,17 @@ import shutil
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 import skops.io
 from sklearn.pipeline import make_pipeline
 
 from skuad.calibration import DriftMonitor
+from skuad.cli import main
 from skuad.detectors import PatchKNN, Tiled
 from skuad.feature_extraction import TimmEmbedder
+from skuad.io import write_image
 from skuad.preprocessing import GrayWorld
 from skuad.utils import trusted_types
 from skuad.utils._testing import make_images, tiny_timm_weights
@@ -214,3 +217,17 @@ def test_skops_refuses_what_is_not_trusted():
     Stranger.__module__ = "stranger"
     with pytest.raises(Exception, match=r"stranger\.Stranger|Stranger"):
         skops.io.load(io.BytesIO(skops.io.dumps(Stranger())), trusted=trusted_types())
+
+
+def test_infer_says_once_that_weights_are_missing(weights, tmp_path, capsys):
+    joblib.dump(_pipeline(weights), tmp_path / "m.joblib")
+    for number, image in enumerate(NEW):
+        write_image(tmp_path / f"{number}.png", image)
+    os.remove(weights)
+    forget_networks()
+    command = ["infer", tmp_path / "m.joblib", tmp_path, "--out", tmp_path / "out"]
+    assert main([os.fspath(argument) for argument in command]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("skuad: error: the weights of this TimmEmbedder are missing")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
