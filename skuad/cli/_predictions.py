@@ -121,7 +121,7 @@ class Summary:
         elif self.n_done:
             console.say(
                 f"{self.n_flagged} of {plural(self.n_done, 'image')} "
-                f"{'is' if self.n_flagged == 1 else 'are'} anomalous "
+                f"{'is' if 1 in (self.n_flagged, self.n_done) else 'are'} anomalous "
                 f"(score above {self.threshold:.4g})"
             )
         if n_before:

@@ -522,9 +522,10 @@ def test_what_an_earlier_run_left(run, model, good, test_images, tmp_path):
     code, _, err = run(*command, "--csv", "--maps")  # all are written anew
     assert (code, err) == (0, "")
     image = find_images(good)[0]
-    code, _, err = run("infer", model, image, "--out", tmp_path, "--no-overlays")
+    _, out, err = run("infer", model, image, "--out", tmp_path, "--no-overlays")
     assert not (tmp_path / "predictions.csv").exists()
     assert len(read_lines(tmp_path)) == 1
+    assert out.startswith("0 of 1 image is anomalous (score above ")
     assert err == (
         f"skuad: warning: 18 pictures and maps of an earlier run lie in {str(tmp_path)!r} "
         "too: remove them, or choose another folder with --out\n"
