@@ -136,6 +136,7 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose
         self.json = json
+        self._warned: set[str] = set()
 
     def say(self, text: str = "") -> None:
         """Print a line of results, for people."""
@@ -263,7 +264,6 @@ class Console:
 
     def take_warnings(self) -> None:
         """Print warnings so from now on, which is for processes of our own."""
-        seen: set[str] = set()
 
         def show(
             message: Warning | str,
@@ -277,8 +277,8 @@ class Console:
             text = one_line(message)
             # The same fault of another image is no news.
             key = re.sub(r"^image \d+ \(.*?\) ", "", text)
-            if (ours or self.verbose) and key not in seen:
-                seen.add(key)
+            if (ours or self.verbose) and key not in self._warned:
+                self._warned.add(key)
                 self.warn(text)
 
         warnings.simplefilter("always")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 from joblib import Parallel, delayed, parallel_config
 
-from skuad.cli._console import Failure
+from skuad.cli._console import Console, Failure
 from skuad.cli._job import Item, Job
 from skuad.cli._stream import Record
 from skuad.utils._optional import import_optional
@@ -63,7 +64,14 @@ def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
 
 
 def _run(job: Job, chunk: Sequence[Item]) -> list[Record]:
-    return list(job.run(chunk))
+    with _console(job.verbose).warnings_in_one_line():
+        return list(job.run(chunk))
+
+
+@cache
+def _console(verbose: bool) -> Console:
+    """Return the one of this process, which says a warning once."""
+    return Console(verbose=verbose)
 
 
 @contextmanager

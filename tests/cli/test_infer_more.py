@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import joblib
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from skuad.calibration import ConformalDetector
+from skuad.cli._parallel import _run
 from skuad.cli._watch import Watcher
 from skuad.detectors import PatchKNN
 from skuad.io import find_images, read_image
@@ -208,6 +210,22 @@ class TestParallel:
         assert process.returncode == 0, err
         assert read_lines(tmp_path / "1") == read_lines(tmp_path / "2")
         assert len(os.listdir(tmp_path / "2" / "overlays")) == 9
+
+    def test_a_warning_is_one_line_and_said_once(self, capsys):
+        class Dark:
+            verbose = False
+
+            def run(self, chunk):
+                for path in chunk:
+                    warnings.warn(
+                        f"image 0 ({path}) is dark:\n  light it", stacklevel=1
+                    )
+                    yield {"path": path}
+
+        for chunk in (["a", "b"], ["c"]):
+            assert _run(Dark(), chunk) == [{"path": path} for path in chunk]
+        warning = "skuad: warning: image 0 (a) is dark: light it\n"
+        assert capsys.readouterr() == ("", warning)
 
     def test_what_does_not_go_together(self, fails, model, good, tmp_path):
         common = ("infer", model, good, "--out", tmp_path)
