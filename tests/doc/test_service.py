@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -179,6 +180,23 @@ def test_a_large_upload_is_refused(client, uploads):
     assert answer.status_code == 413
     assert "100000" in answer.json()["detail"]
     assert client.post("/inspect", content=uploads[0]).status_code == 200
+
+
+def test_health_does_not_wait_for_images(client, module, uploads, monkeypatch):
+    """However many there are: a service that is busy is not dead."""
+    free, decode = threading.Event(), module.decode
+    monkeypatch.setattr(module, "decode", lambda c: free.wait(60) and decode(c))
+    with ThreadPoolExecutor(60) as pool:
+        waiting = [
+            pool.submit(client.post, "/inspect", content=uploads[0]) for _ in range(59)
+        ]
+        time.sleep(1)
+        try:
+            answer = pool.submit(client.get, "/health").result(timeout=20)
+        finally:
+            free.set()
+        assert all(one.result().status_code == 200 for one in waiting)
+    assert answer.status_code == 200
 
 
 def test_health_names_the_file(client, model):

@@ -15,6 +15,7 @@ Start it with ``uvicorn --factory app:app_from_environment --port 8000``.
 
 import base64
 import hashlib
+import io
 import os
 import tempfile
 import threading
@@ -42,7 +43,7 @@ class Inspector:
         # Loading runs what the file says, so the check comes first.
         if sha256 is not None and sha256.lower() != self.sha256:
             raise RuntimeError(f"{path} has the SHA-256 {self.sha256}, not {sha256}")
-        self.detector = joblib.load(path)
+        self.detector = joblib.load(io.BytesIO(content))
         check_weights(self.detector)
         self.threshold = threshold_of(self.detector)
         if image_shape is not None:
@@ -119,7 +120,7 @@ def create_app(path, *, threads=1, max_bytes=50_000_000, **settings):
     app = FastAPI(title="Inspection", lifespan=lifespan)
 
     @app.get("/health")
-    def health():
+    async def health():  # in no thread, as all may be waiting for their turn
         inspector = app.state.inspector
         return {"status": "ready", "model_sha256": inspector.sha256}
 
