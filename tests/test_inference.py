@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.ensemble import IsolationForest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skuad.detectors import PatchKNN, Tiled
 from skuad.inference import infer, infer_stream, regions_of
@@ -184,6 +186,17 @@ def test_outlier_detectors_of_scikit_learn_are_known():
     np.testing.assert_array_equal(result.labels, np.where(MEANS > 100, -1, 1))
 
 
+def test_pipelines_of_scikit_learn_and_tables_of_pandas():
+    import pandas as pd
+
+    X = pd.DataFrame(NEW.reshape(len(NEW), -1)[:, :5].astype(float))
+    pipe = make_pipeline(StandardScaler(), IsolationForest(random_state=0))
+    pipe.fit(X.to_numpy())
+    result = infer(pipe, X, batch_size=2)
+    np.testing.assert_allclose(result.scores, -pipe.decision_function(X.to_numpy()))
+    np.testing.assert_array_equal(result.labels, pipe.predict(X.to_numpy()))
+
+
 def test_the_highest_pixel_scores_an_image_where_there_are_maps_only():
     result = infer(MapsOnly(), NEW, include_maps=True)
     np.testing.assert_allclose(result.scores, [m.max() for m in result.maps])
@@ -208,6 +221,15 @@ def test_both_messages_are_shown():
     with pytest.raises(TypeError, match=r"no list.*no ndarray") as caught:
         infer(Broken(), NEW, higher_is_anomalous=True)
     assert "no list" in str(caught.value.__cause__)
+
+
+def test_errors_of_any_kind_are_told():
+    class Broken(Foreign):
+        def decision_function(self, batch):
+            raise UnicodeDecodeError("utf-8", b"", 0, 1, "odd")
+
+    with pytest.raises(ValueError, match=r"neither a list .*odd.* nor an array"):
+        infer(Broken(), NEW, higher_is_anomalous=True)
 
 
 def test_other_faults_are_not_hidden():

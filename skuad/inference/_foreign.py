@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 
-from skuad.base import pool_map
+from skuad.base import final_step, pool_map
 from skuad.utils._typing import Array
 
 #: Score, label and map of an image, as far as the detector has them.
@@ -41,7 +41,7 @@ class ForeignRunner:
                 "score_samples or predict_anomaly_map: it is no detector"
             )
         if higher_is_anomalous is None and self.score_name is not None:
-            if not isinstance(detector, OutlierMixin):
+            if not isinstance(final_step(detector), OutlierMixin):
                 raise TypeError(
                     f"what a high {self.score_name} of {type(detector).__name__} means is "
                     "not known: say higher_is_anomalous=True (as in PyOD) or False (as in "
@@ -74,7 +74,10 @@ class ForeignRunner:
         try:
             results = self._call(_stack(batch))
         except (TypeError, AttributeError, ValueError) as second:
-            raise type(second)(
+            # A subclass may take other arguments.
+            kinds = (TypeError, AttributeError, ValueError)
+            kind = next(kind for kind in kinds if isinstance(second, kind))
+            raise kind(
                 f"{type(self.detector).__name__} took neither a list of images ({first}) "
                 f"nor an array of them ({second})"
             ) from first

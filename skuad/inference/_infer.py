@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from skuad.base import detect, final_step, threshold_of
 from skuad.inference._foreign import ForeignRunner, Input, Result
+from skuad.io._sequence import without_index
 from skuad.utils import limit_threads
 from skuad.utils._typing import Array
 from skuad.weights._holder import needs_weights
@@ -184,6 +185,7 @@ def infer_stream(
             f"one path, {os.fspath(images)!r}, is no set of images: put it into a list"
         )
     run = _runner(detector, higher_is_anomalous, input)
+    images = without_index(images)
     results = _stream(run, images, include_maps, batch_size, on_error)
     return results if n_threads is None else _limited(results, detector, n_threads)
 
