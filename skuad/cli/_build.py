@@ -1,6 +1,7 @@
 """Estimators from the arguments of a command."""
 
 import ast
+import difflib
 import inspect
 import os
 import sys
@@ -9,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skuad.base import final_step
 from skuad.cli._console import Failure
-from skuad.cli._model import check_stride, load_file
+from skuad.cli._model import check_stride, load_file, makes_maps
 from skuad.datasets._names import check_name, did_you_mean
 from skuad.detectors import RegionOfInterest, Tiled, list_detectors
-from skuad.io import read_mask
+from skuad.io import read_image
 from skuad.preprocessing import GrayWorld, HomomorphicFilter, MaxRGB
 from skuad.utils.discovery import all_estimators
 
@@ -73,14 +76,25 @@ def build_estimator(
         raise Failure("--tile-stride and --tile-reduce need --tile-size")
     if args.roi is not None:
         # The mask itself, not its path: the file has to do without it elsewhere.
-        roi = read_mask(args.roi)
-        if roi.all():
-            raise Failure(
-                f"{args.roi!r} leaves nothing out: a mask is black (0) where not to look"
-            )
+        roi = _read_roi(args.roi)
         detector = RegionOfInterest(detector, roi=roi, false_alarm_rate=rate)
     steps = [_PREPROCESSING[name]() for name in args.preprocess]
     return _checked(make_pipeline(*steps, detector) if steps else detector)
+
+
+def _read_roi(path: str) -> NDArray[np.bool_]:
+    """Read where to look: what is brighter than half the brightest, as JPEG is noisy."""
+    if os.path.isdir(path):
+        raise Failure(f"{path!r} is a folder: give --roi the file of a mask")
+    image = read_image(path)
+    if image.ndim == 3:
+        image = image[..., :3].max(axis=2)  # alpha is no part of the mask
+    roi = image > image.max() / 2
+    if roi.all():
+        raise Failure(f"{path!r} leaves nothing out: a mask is black where not to look")
+    if not roi.any():
+        raise Failure(f"{path!r} leaves all out: a mask is white where to look")
+    return roi
 
 
 def _checked(estimator: Any) -> Any:
@@ -212,9 +226,13 @@ def _check_parameter(name: str, known: Iterable[str], owner: str) -> None:
 def _as_part(value: Any) -> Any:
     """Make an estimator of its name; leave all else as it is."""
     if isinstance(value, str) and value[:1].isupper():
-        found = dict(all_estimators()).get(value)
-        if found is not None:
-            return found()
+        known = dict(all_estimators())
+        if value in known:
+            return known[value]()
+        # It may be some other text, unless it is as good as the name.
+        near = difflib.get_close_matches(value, known, n=1, cutoff=0.8)
+        if near:
+            raise Failure(f"there is no estimator {value!r}. Did you mean {near[0]!r}?")
     return value
 
 
@@ -253,5 +271,11 @@ def _from_function(args: Namespace, settings: Mapping[str, Any]) -> Any:
     if not hasattr(estimator, "get_params") or not hasattr(estimator, "fit"):
         raise Failure(
             f"{args.pipeline} returned no estimator, but {type(estimator).__name__}"
+        )
+    if not makes_maps(estimator):
+        raise Failure(
+            f"{args.pipeline} returned no detector, but "
+            f"{type(final_step(estimator)).__name__}: end in one of `skuad detectors`, "
+            "or in one of your own with its method detect"
         )
     return apply_settings(estimator, settings)

@@ -87,7 +87,7 @@ def load_file(path: str) -> Any:
         raise
     except Exception as error:  # unpickling fails in any way whatever
         raise Failure(f"{path!r} {_fault(path, error)}") from error
-    if not any(hasattr(part, "detect") for part in _chain(estimator)):
+    if not makes_maps(estimator):
         raise Failure(
             f"{path!r} holds no detector of skuad, but {type(estimator).__name__}: "
             "`skuad fit` writes one"
@@ -128,9 +128,14 @@ def _chain(estimator: Any) -> Iterator[Any]:
     if isinstance(estimator, Pipeline):
         for _, step in estimator.steps:
             yield from _chain(step)
-    for name in ("best_estimator_", "detector_"):
+    for name in ("best_estimator_", "estimator", "detector_"):
         if hasattr(estimator, name):
             yield from _chain(getattr(estimator, name))
+
+
+def makes_maps(estimator: Any) -> bool:
+    """Whether there is a detector in an estimator, fitted or not."""
+    return any(hasattr(part, "detect") for part in _chain(estimator))
 
 
 def find_tiled(estimator: Any) -> Tiled | None:

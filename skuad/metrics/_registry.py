@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skuad.datasets._names import did_you_mean
 from skuad.metrics._aupimo import FPR_BOUNDS, aupimo_per_image
 from skuad.metrics._evidence import Evidence
 from skuad.metrics._levels import (
@@ -110,8 +111,8 @@ def _parse(name: str) -> Metric:
     base, at, limit = str(name).partition("@")
     if base not in NAMES or (at and base != "aupro"):
         raise ValueError(
-            f"There is no metric {name!r}; there are {', '.join(NAMES)}, and AUPRO "
-            "with another limit, such as 'aupro@0.05'."
+            f"There is no metric {name!r}.{did_you_mean(base, NAMES)} There are "
+            f"{', '.join(NAMES)}, and AUPRO with another limit, such as 'aupro@0.05'."
         )
     if base == "aupro":
         try:

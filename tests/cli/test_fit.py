@@ -15,7 +15,7 @@ from skuad.cli import main
 from skuad.cli._arguments import build_parser
 from skuad.cli._build import build_estimator
 from skuad.detectors import PatchKNN, RegionOfInterest, Tiled
-from skuad.io import find_images, write_image
+from skuad.io import find_images, read_image, write_image
 from skuad.preprocessing import GrayWorld, HomomorphicFilter
 
 
@@ -174,11 +174,33 @@ def test_tile_options_that_do_not_go_together(fails, good, tmp_path):
     )
 
 
-def test_a_mask_that_leaves_nothing_out(fails, good, tmp_path):
+def test_masks_that_are_none(fails, good, tmp_path):
     roi = tmp_path / "roi.png"
+    command = ("fit", good, "--out", tmp_path / "m.joblib", "--roi")
     write_image(roi, np.full((64, 64), 9, np.uint8))
-    message = fails("fit", good, "--out", tmp_path / "m.joblib", "--roi", roi)
-    assert f"{str(roi)!r} leaves nothing out" in message
+    assert fails(*command, roi).startswith(f"{str(roi)!r} leaves nothing out")
+    write_image(roi, np.zeros((64, 64), np.uint8))
+    assert fails(*command, roi).startswith(f"{str(roi)!r} leaves all out")
+    assert fails(*command, good) == (
+        f"{good!r} is a folder: give --roi the file of a mask"
+    )
+
+
+@pytest.mark.parametrize("bright", [1, 255])
+def test_a_mask_is_bright_where_to_look(tmp_path, bright):
+    mask = np.zeros((64, 64), bool)
+    mask[10:30, 7:50] = True
+    write_image(tmp_path / "roi.png", np.uint8(bright) * mask)
+    assert (build(f"--roi={tmp_path / 'roi.png'}").roi == mask).all()
+
+
+def test_a_mask_as_a_jpeg(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[10:30, 7:50] = 255
+    write_image(tmp_path / "roi.jpg", mask)
+    stored = read_image(tmp_path / "roi.jpg")
+    assert ((stored > 0) != (mask > 0)).any()  # JPEG has other values around edges
+    assert (build(f"--roi={tmp_path / 'roi.jpg'}").roi == (mask > 0)).all()
 
 
 def test_the_output_is_checked_before_the_work(fails, good, tmp_path, monkeypatch):
@@ -366,6 +388,12 @@ class TestDetectors:
             "    return make_pipeline(GrayWorld(), PatchKNN(false_alarm_rate=0.2))\n"
             "def number():\n"
             "    return 3\n"
+            "def forest():\n"
+            "    from sklearn.ensemble import IsolationForest\n"
+            "    return make_pipeline(GrayWorld(), IsolationForest())\n"
+            "def search():\n"
+            "    from sklearn.model_selection import GridSearchCV\n"
+            "    return GridSearchCV(PatchKNN(), {'n_neighbors': [1, 2]})\n"
         )
         monkeypatch.chdir(tmp_path)
         code, out, _ = run(
@@ -393,6 +421,12 @@ class TestDetectors:
         assert "do not go together" in message(
             "--pipeline", "my_line:make", "--tile-size", "9"
         )
+        assert "returned no detector, but IsolationForest: end in one of" in message(
+            "--pipeline", "my_line:forest"
+        )
+        assert (
+            build("--pipeline=my_line:search", "--seed=4").estimator.random_state == 4
+        )
 
     @pytest.mark.parametrize(
         ("options", "part"),
@@ -401,6 +435,8 @@ class TestDetectors:
             (("--set", "n_neighbours=2"), "Did you mean 'n_neighbors'?"),
             (("--set", "embedder__strid=2"), "Did you mean 'embedder__stride'?"),
             (("--set", "n_neighbors"), "takes PARAM=VALUE"),
+            (("--set", "embedder=FilterBankEmbeder"), "mean 'FilterBankEmbedder'?"),
+            (("--detector=Tiled", "--set=detector=PatchKN"), "mean 'PatchKNN'?"),
             (("--set", "n_neighbors=many"), "'n_neighbors' parameter of PatchKNN"),
             (("--detector", "Tiled"), "Tiled needs 'detector': give it with --set"),
             (

@@ -194,7 +194,7 @@ class TestGrid:
         assert "is no YAML" in fails(*common, "--grid", tmp_path / "g.yml")
         assert "Did you mean 'n_neighbors'?" in fails(*common, "--grid", "n_neighbor=1")
         message = fails(*common, *GRID, "--metric", "aupr")
-        assert "aupro" in message
+        assert "There is no metric 'aupr'. Did you mean 'aupro'?" in message
         message = fails(*common, *GRID, "--folds", "9")
         assert "'part' has 11 good and 3 defective images" in message
         assert not (tmp_path / "o").exists()
