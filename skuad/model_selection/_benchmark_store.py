@@ -182,4 +182,8 @@ def _path(folder: str, name: str, key: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)[:100]
+    """Return a file name for a category that no other category has."""
+    stem = re.sub(r"[^\w.-]+", "_", name)[:100]
+    if stem == name:
+        return stem
+    return f"{stem}~{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
