@@ -659,3 +659,13 @@ def test_a_store_without_a_folder_leaves_the_working_directory_alone(
     store = Store(None)
     store.forget("weave")
     assert file.exists() and store.read("weave", "0123456789ab") is None
+
+
+@pytest.mark.parametrize("other", ["a_b", "a  b", "a/b", "A B"])
+def test_categories_of_similar_names_are_kept_apart(tmp_path, other):
+    store, key = Store(tmp_path), "0123456789ab" * 2
+    for name in ("a b", other):
+        store.write(name, key, {"rows": [name]})
+    assert store.read("a b", key) == ["a b"]
+    store.forget("a b")
+    assert store.read("a b", key) is None and store.read(other, key) == [other]
