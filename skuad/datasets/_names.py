@@ -46,7 +46,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 def nearest_path(path: str) -> str:
     """Return a sentence with the path nearest to one that is not there, or nothing.
 
-    One name of the path may be wrong, wherever it is; the others have to be right.
+    If more than one name of it is wrong, the path ends where the first one is mended.
     """
     parent, name = os.path.split(path.rstrip(os.sep))
     below = ""
@@ -55,8 +55,10 @@ def nearest_path(path: str) -> str:
         parent, name = os.path.split(parent)
     there = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
     # Nearer than a name of ours has to be: others' files may be called anything.
-    for near in difflib.get_close_matches(name, there, n=3, cutoff=0.6):
-        found = os.path.join(parent, near, below).rstrip(os.sep)
-        if os.path.exists(found):
-            return f" Did you mean {found!r}?"
-    return ""
+    near = [
+        os.path.join(parent, each)
+        for each in difflib.get_close_matches(name, there, n=3, cutoff=0.6)
+    ]
+    whole = [os.path.join(each, below).rstrip(os.sep) for each in near]
+    found = [*filter(os.path.exists, whole), *near]
+    return f" Did you mean {found[0]!r}?" if found else ""

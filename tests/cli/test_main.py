@@ -170,7 +170,7 @@ def test_a_wrong_option_points_to_the_help_of_its_command(fails):
     [
         ("photos/new", "photos/nwe", "photos/new"),
         ("photos/good", "photo/good", "photos/good"),
-        ("photos/good", "photo/goood", None),  # two mistakes
+        ("photos/good", "photo/goood", "photos"),  # two mistakes
         ("bench", "benhc", "bench"),
         ("loop", "nope", None),
     ],

@@ -153,9 +153,7 @@ def test_missing_and_left_over_masks(tmp_path):
         "x.png",
         "y.png",
     ]
-    with pytest.warns(
-        UserWarning, match=r"1 anomalous.*are left out; 2 mask"
-    ) as record:
+    with pytest.warns(UserWarning, match=r"1 anomalous.*: left out; 2 mask") as record:
         assert len(load_image_folder(tmp_path, missing_mask="skip").images) == 6
     assert record[0].filename == __file__
 

@@ -186,7 +186,7 @@ def test_missing_masks_kept(root):
 
 def test_missing_masks_skipped(root):
     os.remove(root / "bottle/ground_truth/broken_large/001_mask.png")
-    with pytest.warns(UserWarning, match=r"1 anomalous .* are left out") as record:
+    with pytest.warns(UserWarning, match=r"1 anomalous .*: left out") as record:
         data = load_mvtec_ad(root, "bottle", missing_mask="skip", split="test")
     assert record[0].filename == __file__
     assert data.target.tolist() == [1, 1, -1, -1]
@@ -237,7 +237,7 @@ def test_root_above_two_copies(root):
 
 
 def test_no_such_root(root):
-    with pytest.raises(FileNotFoundError, match="Did you mean 'bottle'"):
+    with pytest.raises(FileNotFoundError, match=r"Did you mean '.*bottle'\?$"):
         load_mvtec_ad(root / "botle" / "x", "bottle")
     with pytest.raises(NotADirectoryError, match="is a file"):
         load_mvtec_ad(root / "bottle/train/good/1.png", "bottle")
