@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import cv2
+
 from skuad.base import final_step, pixel_threshold_of
 from skuad.cli._console import Console, one_line
 from skuad.cli._files import output_names, write_json_lines
@@ -25,6 +27,8 @@ FOLDER = "categories"
 """Below OUT: what is known of the categories that are finished."""
 # Pictures of a category on the overview.
 _ON_OVERVIEW = 6
+# The longest side of one, in pixels.
+_SIDE_ON_OVERVIEW = 600
 
 
 class Outputs:
@@ -154,7 +158,7 @@ def write_overview(out: str, predictions: str) -> str | None:
     pictures = []
     for picture in (p for kinds in first.values() for p in kinds.values()):
         with suppress(FileNotFoundError):  # somebody tidied up
-            pictures.append(read_image(os.path.join(out, picture)))
+            pictures.append(_shrink(read_image(os.path.join(out, picture))))
     path = os.path.join(out, "overview.png")
     if not pictures:
         with suppress(FileNotFoundError):  # of an earlier run
@@ -162,3 +166,13 @@ def write_overview(out: str, predictions: str) -> str | None:
         return None
     write_image(path, montage(pictures, n_columns=3))
     return path
+
+
+def _shrink(picture: Array) -> Array:
+    """Bring a picture to a size of which a sheet takes many."""
+    height, width = picture.shape[:2]
+    scale = _SIDE_ON_OVERVIEW / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 
+from skuad.cli._benchmark_outputs import write_overview
 from skuad.cli._pictures import Pictures, color_scale
 from skuad.cli._results import results_of, table
 from skuad.cli._stream import Detection
@@ -321,6 +322,17 @@ def test_demo_knows_its_textures(fails, tmp_path):
     message = fails("demo", "--texture", "gras", "--out", tmp_path / "out")
     assert "Did you mean 'grass'?" in message
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_shrunk_on_the_overview(tmp_path):
+    with open(tmp_path / "lines.jsonl", "w") as file:
+        for number, shape in enumerate([(1120, 2330, 3), (200, 300, 3)]):
+            write_image(tmp_path / f"{number}.png", np.full(shape, 90, np.uint8))
+            record = {"category": "a", "defect_type": str(number)}
+            print(json.dumps({**record, "overlay": f"{number}.png"}), file=file)
+    sheet = read_image(write_overview(str(tmp_path), str(tmp_path / "lines.jsonl")))
+    assert sheet.shape == (288, 3 * 600, 3)
+    assert (sheet[:200, 600:900] == 90).all()
 
 
 def test_large_images_are_shrunk_on_pictures_and_no_peak_is_lost(tmp_path):
