@@ -32,7 +32,7 @@ from skuad.calibration._folds import (
 )
 from skuad.calibration._rates import allowed_weight
 from skuad.calibration._sample import CalibrationSample
-from skuad.calibration._sharing import in_turns
+from skuad.calibration._sharing import in_turns, stop_sharing
 from skuad.io._images import Images
 from skuad.utils import CalibrationWarning
 from skuad.utils._param_validation import (
@@ -292,7 +292,7 @@ class ConformalDetector(MetaMapDetector):
             found = [look(self.detector_, held_out, tests[0])]
         else:
             everything = np.union1d(good, extra)
-            self.detector_, others, found, self._store = cross_fit(
+            self.detector_, others, found, store = cross_fit(
                 self._clone_detector(),
                 images,
                 y,
@@ -302,7 +302,9 @@ class ConformalDetector(MetaMapDetector):
                 n_jobs=self.n_jobs,
             )
             if self.guarantee == "marginal":
-                self.fold_detectors_ = others
+                self.fold_detectors_, self._store = others, store
+            else:
+                stop_sharing(self.detector_, store)
         self._calibrate(found, folds, use, weights)
         return self
 

@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skuad.base import detect
 from skuad.io import ImageSequence
+from skuad.utils._parts import parts
 from skuad.utils._typing import Array, ImagesLike
 
 # Bytes of features, and of images, that a cross-fit keeps. Beyond it they are made
@@ -47,6 +48,25 @@ class Kept:
         return array
 
 
+class _Lookup:
+    """A function whose results are kept; as joblib's MemorizedFunc."""
+
+    def __init__(self, function: Callable[..., Array], features: Kept) -> None:
+        self.function = function
+        self.features = features
+
+    def check_call_in_cache(
+        self, settings: Hashable, digest: str, **arguments: Any
+    ) -> bool:
+        """Whether the result is there."""
+        return (settings, digest) in self.features.arrays
+
+    def __call__(self, settings: Hashable, digest: str, **arguments: Any) -> Array:
+        return self.features.get(
+            (settings, digest), lambda: self.function(settings, digest, **arguments)
+        )
+
+
 class FeatureStore(BaseEstimator):
     """Features of images in memory, for embedders that share it as their `memory`.
 
@@ -62,16 +82,12 @@ class FeatureStore(BaseEstimator):
         self, function: Callable[..., Any], ignore: list[str] | None = None
     ) -> Callable[..., Any]:
         """Return a function that looks into the store first; as joblib's Memory."""
+        return _Lookup(function, self._local.features)
 
-        def lookup(settings: Hashable, digest: str, **arguments: Any) -> Any:
-            features = getattr(self._local, "features", None)
-            if features is None:
-                return function(settings, digest, **arguments)
-            return features.get(
-                (settings, digest), lambda: function(settings, digest, **arguments)
-            )
-
-        return lookup
+    @property
+    def is_active(self) -> bool:
+        """Whether features are shared at the moment, in this thread."""
+        return getattr(self._local, "features", None) is not None
 
     @contextmanager
     def active(self, features: Kept) -> Iterator[None]:
@@ -109,6 +125,13 @@ def share_features(detector: Any, store: FeatureStore) -> Any:
         if embeds and parameters.get(f"{prefix}memory", store) is None:
             detector.set_params(**{f"{prefix}memory": store})
     return detector
+
+
+def stop_sharing(detector: Any, store: FeatureStore) -> None:
+    """Take the store from every part of a fitted detector."""
+    for part in parts(detector):
+        if getattr(part, "memory", None) is store:
+            part.memory = None
 
 
 class ReadOnce(Sequence[Array]):

@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,21 +107,43 @@ class Embedder(ImageTransformer):
         return skuad.__version__, kind.__module__, kind.__qualname__, parameters
 
     def _embed_batch(self, arrays: list[Array]) -> list[FeatureMap]:
-        if self.memory is None:
+        # A store of features that is not in use has no need for digests.
+        if self.memory is None or not getattr(self.memory, "is_active", True):
             values = self._embed(arrays)
         else:
-            cached = check_memory(_as_memory(self.memory)).cache(
-                _embed_one, ignore=["embedder", "image"]
-            )
-            settings = joblib_hash(self._cache_settings())
-            values = [
-                cached(settings, _digest(image), embedder=self, image=image)
-                for image in arrays
-            ]
+            values = self._embed_cached(arrays)
         return [
             FeatureMap(value, image.shape[:2])
             for value, image in zip(values, arrays, strict=True)
         ]
+
+    def _embed_cached(self, arrays: list[Array]) -> list[NDArray[np.float32]]:
+        """Embed the images that are not in the cache, together."""
+        cached = check_memory(_as_memory(self.memory)).cache(
+            _embed_one, ignore=["make"]
+        )
+        settings = joblib_hash(self._cache_settings())
+        digests = [_digest(image) for image in arrays]
+        # A cache that cannot tell is asked for one image after the other.
+        has = getattr(cached, "check_call_in_cache", lambda *_, **__: True)
+        missing = [
+            number
+            for number, digest in enumerate(digests)
+            if not has(settings, digest, make=None)
+        ]
+        made: dict[int, NDArray[np.float32]] = {}
+        if missing:
+            values = self._embed([arrays[number] for number in missing])
+            made.update(zip(missing, values, strict=True))
+        return [
+            cached(settings, digest, make=partial(self._take, made, number, image))
+            for number, (digest, image) in enumerate(zip(digests, arrays, strict=True))
+        ]
+
+    def _take(
+        self, made: dict[int, NDArray[np.float32]], number: int, image: Array
+    ) -> NDArray[np.float32]:
+        return made[number] if number in made else self._embed([image])[0]
 
 
 def _as_memory(memory: MemoryLike) -> str | Memory | None:
@@ -143,10 +166,10 @@ class _EmbedOne:
 
 
 def _embed_one(
-    settings: str, digest: str, *, embedder: Embedder, image: Array
+    settings: str, digest: str, *, make: Callable[[], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Embed one image; the cache looks at `settings` and `digest` only."""
-    return embedder._embed([image])[0]
+    """Make the features of an image; the cache looks at `settings` and `digest` only."""
+    return make()
 
 
 def _digest(image: Array) -> str:

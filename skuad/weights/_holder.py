@@ -3,15 +3,15 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
+from skuad.utils._parts import parts
 from skuad.utils._typing import StrPath
 from skuad.weights._digest import read_sha256, sha256_of
 from skuad.weights._find import WeightsNotFoundError
@@ -237,21 +237,8 @@ def needs_weights(estimator: Any) -> bool:
     return any(True for _ in _holders(estimator))
 
 
-def _holders(value: Any, seen: set[int] | None = None) -> Iterator[WeightsHolder]:
+def _holders(estimator: Any) -> Iterator[WeightsHolder]:
     """Yield every fitted holder of weights in an estimator, each object once."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    if isinstance(value, BaseEstimator):
-        seen.add(id(value))
-        if isinstance(value, WeightsHolder) and hasattr(value, "weights_sha256_"):
-            yield value
-        parts: Iterable[Any] = vars(value).values()
-    elif isinstance(value, dict):
-        parts = value.values()
-    elif isinstance(value, list | tuple):
-        parts = value
-    else:
-        return
-    for part in parts:
-        yield from _holders(part, seen)
+    for part in parts(estimator):
+        if isinstance(part, WeightsHolder) and hasattr(part, "weights_sha256_"):
+            yield part

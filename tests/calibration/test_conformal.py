@@ -141,6 +141,32 @@ class CountingEmbedder(FilterBankEmbedder):
         return super()._embed(arrays)
 
 
+class EightAtOnce(FilterBankEmbedder):
+    batch_size = 8
+    sizes = ()
+
+    def _embed(self, arrays):
+        type(self).sizes = [*self.sizes, len(arrays)]
+        return super()._embed(arrays)
+
+
+@pytest.mark.parametrize("guarantee", ["marginal", None])
+def test_batches_stay_as_large_as_those_of_the_detector(guarantee, monkeypatch):
+    detector = PatchKNN(EightAtOnce(), coreset="random", random_state=0)
+    conformal = ConformalDetector(detector, false_alarm_rate=0.2, guarantee=guarantee)
+    for look in (conformal.fit, conformal.score_samples):
+        EightAtOnce.sizes = ()
+        look(IMAGES)
+        assert EightAtOnce.sizes == [8, 8, 8]
+    with monkeypatch.context() as context:  # nothing is hashed where nothing is shared
+        context.setattr("skuad.feature_extraction._base._digest", None)
+        EightAtOnce.sizes = ()
+        conformal.detector_.score_samples(IMAGES)
+    assert EightAtOnce.sizes == [8, 8, 8]
+    assert (conformal.detector_.memory is None) == (guarantee is None)
+    assert (conformal.detector_.embedder_.memory is None) == (guarantee is None)
+
+
 @pytest.mark.parametrize("guarantee", ["marginal", None])
 @pytest.mark.parametrize("kind", ["plain", "tiled", "pipelined"])
 def test_images_are_read_and_embedded_once(kind, guarantee, tmp_path, monkeypatch):

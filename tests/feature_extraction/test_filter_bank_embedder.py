@@ -100,6 +100,46 @@ def test_memory_is_keyed_on_pixels_and_parameters(stack, tmp_path, count, as_pat
     assert_array_equal(first[1], filter_bank(stack[1]))
 
 
+class AllAtOnce(FilterBankEmbedder):
+    batch_size = 8
+    sizes = ()
+
+    def _embed(self, images):
+        type(self).sizes = [*self.sizes, len(images)]
+        return super()._embed(images)
+
+
+class OnlyCaches:
+    """A memory that has what scikit-learn asks for, and nothing else."""
+
+    def __init__(self):
+        self.results = {}
+
+    def cache(self, function, ignore):
+        def cached(*key, **ignored):
+            if key not in self.results:
+                self.results[key] = function(*key, **ignored)
+            return self.results[key]
+
+        return cached
+
+
+@pytest.mark.parametrize(
+    ("make_memory", "sizes"), [(str, [3, 1]), (lambda folder: OnlyCaches(), [1] * 4)]
+)
+def test_what_is_not_in_the_memory_is_embedded_together(
+    stack, tmp_path, make_memory, sizes
+):
+    AllAtOnce.sizes = ()
+    embedder = AllAtOnce(memory=make_memory(tmp_path)).fit(stack[:1])
+    images = np.concatenate([stack, stack[:1] // 2])
+    for n_images in (3, 4, 4):
+        found = embedder.transform(images[:n_images])
+    assert AllAtOnce.sizes == sizes
+    for one, image in zip(found, images, strict=True):
+        assert_array_equal(one, filter_bank(image))
+
+
 def test_pickle(stack):
     embedder = FilterBankEmbedder(stride=4).fit(stack)
     loaded = pickle.loads(pickle.dumps(embedder))
