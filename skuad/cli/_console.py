@@ -67,8 +67,8 @@ def error_line(error: BaseException) -> str:
     """Describe an error on one line."""
     if isinstance(error, MemoryError):
         return (
-            f"out of memory ({one_line(error) or 'no details'}): lower --max-patches, "
-            "or work on tiles with --tile-size"
+            f"out of memory ({one_line(error) or 'no details'}): work on tiles with "
+            "--tile-size, or fit with a lower --max-patches"
         )
     if isinstance(error, OSError) and error.errno in _FULL:
         file = f" ({error.filename!r})" if error.filename else ""

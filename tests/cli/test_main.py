@@ -91,7 +91,7 @@ def test_a_traceback_comes_with_verbose_only(run, tmp_path):
         (OSError(28, "No space left on device"), "No space left on device: make room"),
         (FileNotFoundError("nothing at 'x'"), "nothing at 'x'"),
         (KeyError("k"), "unexpected KeyError: 'k' (-v shows where)"),
-        (MemoryError(), "lower --max-patches"),
+        (MemoryError(), "or fit with a lower --max-patches"),
     ],
 )
 def test_errors_are_put_on_one_line(error, line):
