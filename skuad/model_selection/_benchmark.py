@@ -26,6 +26,7 @@ from skuad.model_selection._benchmark_errors import (
 from skuad.model_selection._benchmark_rows import Row, from_json, means, to_json
 from skuad.model_selection._benchmark_store import Store, fingerprint, settings_of
 from skuad.utils._optional import import_optional
+from skuad.utils._progress import listening
 from skuad.utils._typing import StrPath
 
 
@@ -259,9 +260,12 @@ def _run(
     ) as bar:
         if n_jobs == 1:
             for task in tasks:
-                bar.set_postfix_str(task[0].name)
+                name = task[0].name
+                bar.set_postfix_str(name)
                 done = bar.n + len(task[0].target)
-                yield task[0].name, run_one(*task, bar.update)
+                with listening(partial(_show_part, bar, name)):
+                    outcome = run_one(*task, partial(_show_image, bar, name))
+                yield name, outcome
                 bar.update(done - bar.n)
             return
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
@@ -269,6 +273,15 @@ def _run(
         for name, n_images, outcome in parallel(run(run_one, *task) for task in tasks):
             bar.update(n_images)
             yield name, outcome
+
+
+def _show_part(bar: Any, category: str, part: str, number: int, total: int) -> None:
+    bar.set_postfix_str(f"{category}: fitting, {part} {number} of {total}")
+
+
+def _show_image(bar: Any, category: str) -> None:
+    bar.set_postfix_str(category, refresh=False)
+    bar.update()
 
 
 def _run_named(

@@ -41,6 +41,13 @@ def test_a_warning_has_a_line_of_its_own(good, tmp_path):
     assert before.split("\r")[-2].strip() == ""
 
 
+def test_a_benchmark_says_what_it_is_at(tree, tmp_path):
+    command = ("benchmark", "mvtec_ad", str(tree), "--category", "part")
+    written = on_a_terminal("skuad", *command, "--out", tmp_path, "--n-jobs", "1")
+    assert "part: fitting, fold 9 of 9" in written
+    assert ", part]" in written.rpartition("fold 9 of 9")[2]
+
+
 @pytest.mark.parametrize(
     ("detector", "n_folds"),
     [
