@@ -49,7 +49,7 @@ def ratio(peer, ours, repeat=3):
 
 
 def covering_radius(rows, indices):
-    return PreparedBank(rows[indices]).search(rows)[0].max()
+    return float(PreparedBank(rows[indices]).search(rows)[0].max())
 
 
 class Coreset:
