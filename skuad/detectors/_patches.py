@@ -146,14 +146,14 @@ def collect_patches(
     keys: list[NDArray[np.float64]] = []
     image: list[IndexArray] = []
     layouts: list[PatchLayout] = []
-    known_layouts: dict[tuple[tuple[int, int], ...], PatchLayout] = {}
+    known_layouts: dict[tuple[tuple[int, int], tuple[int, int], int], PatchLayout] = {}
     n_kept, highest_key = 0, np.inf
     for number, feature_map in enumerate(features):
         layout = PatchLayout(feature_map, roi(number))
-        if layout.roi is None:  # one object for all alike: tiles may be a million
-            shapes = layout.grid_shape, layout.image_shape
-            layout = known_layouts.setdefault(shapes, layout)
-        layouts.append(layout)
+        # One object for all alike, which may be a million tiles. The layouts keep their
+        # regions, so that no two of them have the same id.
+        kind = layout.grid_shape, layout.image_shape, id(layout.roi)
+        layouts.append(known_layouts.setdefault(kind, layout))
         if number == 0:
             _require_memory(feature_map, layout.n_patches * n_images, max_patches)
         # The key of a patch is its random rank within the image as a share; the patches

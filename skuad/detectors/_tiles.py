@@ -65,6 +65,8 @@ class TileSource(DerivedImages):
             if roi is not None:
                 coords = [(y, x) for y, x in coords if self._cut(roi, y, x).any()]
             self.coords[number] = coords
+        # Shared by tiles that are padded alike, since a detector may keep one for each.
+        self._unpadded: dict[tuple[_Pair, int, int], NDArray[np.bool_]] = {}
         # Number of tiles up to and with each image.
         self._ends = np.cumsum([len(coords) for coords in self.coords.values()])
 
@@ -114,7 +116,10 @@ class TileSource(DerivedImages):
             image_shape = self.image_shapes[number]
             if all(np.greater_equal(image_shape, self.tile)):
                 return None
-            roi = np.ones(image_shape, bool)
+            key = image_shape, y, x
+            if key not in self._unpadded:
+                self._unpadded[key] = self._cut(np.ones(image_shape, bool), y, x)
+            return self._unpadded[key]
         return self._cut(roi, y, x)
 
     def describe(self, index: int) -> str:

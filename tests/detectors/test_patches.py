@@ -112,3 +112,14 @@ def test_outside_is_not_above_a_negative_inside():
         np.array([-3, -2], np.float32), "max"
     )
     assert anomaly_map[~roi].max() <= anomaly_map[roi].min()
+
+
+def test_images_of_one_region_share_their_layout():
+    roi = np.zeros((16, 24), bool)
+    roi[:, :8] = True
+    same = _collect([(2, 3)] * 6, 100, lambda number: roi).layouts
+    assert all(layout is same[0] for layout in same)
+    moved = [np.roll(roi, 8 * number, axis=1) for number in range(3)]
+    other = _collect([(2, 3)] * 6, 100, lambda number: moved[number % 3].copy()).layouts
+    for number, layout in enumerate(other):
+        np.testing.assert_array_equal(layout.roi, moved[number % 3])

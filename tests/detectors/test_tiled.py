@@ -9,8 +9,10 @@ from sklearn.pipeline import make_pipeline
 
 from skuad.base import ImageTransformer, MapDetector
 from skuad.detectors import PatchDetector, PatchKNN, Tiled
+from skuad.detectors._tiles import TileSource
 from skuad.io import ImageSequence, write_image
 from skuad.io import _sequence as sequence_module
+from skuad.io._images import as_images
 from skuad.preprocessing import GrayWorld, HomomorphicFilter
 from skuad.utils._testing import make_images
 
@@ -103,6 +105,17 @@ def test_the_padding_of_a_small_image_counts_neither_in_fit_nor_in_the_score():
     assert tiled.detector_.n_patches_ == n_patches
     scores = -Tiled(Area(), tile=64, calibration=None).fit(images).score_samples(images)
     assert scores.tolist() == [height * width for height, width in sizes]
+
+
+def test_tiles_that_are_padded_alike_share_their_region():
+    images = [np.zeros((64, 64), np.uint8), *(np.zeros((40, 64), np.uint8),) * 4]
+    shapes = {number: image.shape for number, image in enumerate(images)}
+    tiles = TileSource(
+        as_images(images), tile=(64, 64), stride=(64, 64), image_shapes=shapes
+    )
+    assert tiles.roi(0) is None
+    assert len({id(tiles.roi(number)) for number in range(1, 5)}) == 1
+    assert tiles.roi(1).sum() == 40 * 64
 
 
 def test_a_stride_that_leaves_holes_raises():
