@@ -139,8 +139,9 @@ class ConformalDetector(MetaMapDetector):
       - 1`` images.
     - "marginal", K folds: a new image is compared with each held-out score under the
       detector of that fold (cross-conformal prediction [2]_, CV+ [3]_). In practice the
-      rate is near `false_alarm_rate`; proven is `rate_bound_`, up to twice that plus a
-      term of the order K / n. Every image is scored by all fold detectors, and embedded
+      rate is near `false_alarm_rate`, and below it with few folds of few images, whose
+      detectors have learnt less than the final one; proven is `rate_bound_`, up to twice
+      the rate plus a term of the order K / n. Every image is scored by all fold detectors, and embedded
       once; score_samples is `offset_` plus the distance to the decision.
     - "high_probability": with probability `confidence` over calibration sets, the rate
       of this very detector is at most `false_alarm_rate`. The threshold follows from the

@@ -96,11 +96,16 @@ class PaDiM(MapDetector):
     of that (a grid of 32 x 32 with 100 features: 0.2 GB and 41 MB). Features of the
     training images are kept for calibration as long as they take less than that;
     beyond, which is from ``2 * n_features`` images on, images are embedded a second
-    time.
+    time. Only images that are held out together are held in memory together, in
+    ``4 * h * w * n_features`` bytes each: with few folds of many images it is their
+    number that counts.
 
     An image of another size is laid over the same grid: each position takes the
     features of the patch that holds its centre. A region of interest restricts the map
-    and the score; positions outside it do not touch those inside.
+    and the score; positions outside it do not touch those inside. Every position is
+    learnt from all images, whatever their regions: where those differ from image to
+    image, as with `ForegroundOnly` and with tiles that `Tiled` had to pad, what lies
+    outside in one image widens what is normal there in the others.
 
     References
     ----------
