@@ -10,6 +10,7 @@ import numpy as np
 from skuad.base import ImageTransformer, validate_images
 from skuad.io import ImageSequence, read_mask
 from skuad.utils._param_validation import Interval
+from skuad.utils._targets import is_empty_path
 from skuad.utils._typing import Array, ImageLike, ImagesLike, MasksLike
 
 SEED = [Interval(Integral, 0, None, closed="left")]
@@ -158,8 +159,7 @@ def _mask_of(
     if entry is None:
         return None
     if isinstance(entry, str | os.PathLike):
-        is_good = os.fspath(entry) in ("", ".")
-        return None if is_good else read_mask(entry, shape=shape)
+        return None if is_empty_path(entry) else read_mask(entry, shape=shape)
     entry = np.asarray(entry)
     if entry.ndim == 0:
         return -1 if entry == -1 else None

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skuad.base._image_transformer import as_taken_by
-from skuad.base._pool import mask_outside, pool_map
+from skuad.base._pool import within
 from skuad.io._images import Images
 from skuad.utils._text import plural
 from skuad.utils._typing import ImagesLike, MapAndScore
@@ -97,13 +97,10 @@ def _detect_foreign(estimator: Any, X: ImagesLike | Images) -> Iterator[MapAndSc
     for index, anomaly_map in enumerate(estimator.transform(X)):
         anomaly_map = np.atleast_2d(np.asarray(anomaly_map, np.float32))
         inside = roi(index)
-        if inside is not None:
-            score = pool_map(anomaly_map[inside], "max")
-            yield mask_outside(anomaly_map, inside), score
-        elif scores is None:
-            yield anomaly_map, pool_map(anomaly_map, "max")
-        else:
+        if inside is None and scores is not None:
             yield anomaly_map, float(scores[index])
+        else:
+            yield within(anomaly_map, inside, "max")
 
 
 def final_step(detector: Any) -> Any:

@@ -54,14 +54,12 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
             the detector, if it is one of ours, holds out by itself, without going
             through all X again.
         """
-        self.detector_ = inner = self._clone_detector()
-        steps: Any = ()
-        if isinstance(inner, Pipeline) and all(map(_is_stateless, inner[:-1])):
-            steps, inner = inner[:-1], inner[-1]
+        self.detector_ = self._clone_detector()
+        steps, inner = split_steps(self.detector_)
         if not isinstance(inner, MapDetector):
             self.detector_.fit(as_taken_by(self.detector_, X))
             return None
-        if len(steps):
+        if steps is not None:
             X = steps.fit(X).transform(X)
         images, learned = inner._fit_without_threshold(X)
         return lambda train, test: inner._detect_fold(images, learned, train, test)
@@ -72,6 +70,26 @@ class MetaMapDetector(MetaEstimatorMixin, MapDetector):
         if learned is None:
             return super()._detect_fold(images, learned, train, test)
         return learned(train, test)
+
+
+def split_steps(detector: Any) -> tuple[Pipeline | None, Any]:
+    """Split a pipeline, if all its steps but the last are stateless and of ours.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, or a pipeline that ends in one.
+
+    Returns
+    -------
+    steps : Pipeline or None
+        What comes before the detector, if anything does.
+    detector : estimator
+        The detector; the pipeline as it is if a step has to learn.
+    """
+    if isinstance(detector, Pipeline) and all(map(_is_stateless, detector[:-1])):
+        return detector[:-1] if len(detector) > 1 else None, detector[-1]
+    return None, detector
 
 
 def _is_stateless(step: Any) -> bool:

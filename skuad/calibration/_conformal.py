@@ -15,13 +15,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skuad.base import MetaMapDetector, detect, validate_images
+from skuad.base._meta_map_detector import split_steps
 from skuad.calibration import _tail
 from skuad.calibration._cross_fit import (
     HeldOut,
     cross_fit,
     fit_one,
     look_at,
-    split_steps,
     take,
 )
 from skuad.calibration._folds import (
@@ -141,8 +141,9 @@ class ConformalDetector(MetaMapDetector):
       detector of that fold (cross-conformal prediction [2]_, CV+ [3]_). In practice the
       rate is near `false_alarm_rate`, and below it with few folds of few images, whose
       detectors have learnt less than the final one; proven is `rate_bound_`, up to twice
-      the rate plus a term of the order K / n. Every image is scored by all fold detectors, and embedded
-      once; score_samples is `offset_` plus the distance to the decision.
+      the rate plus a term of the order K / n. Every image is scored by all fold
+      detectors, and embedded once; score_samples is `offset_` plus the distance to the
+      decision.
     - "high_probability": with probability `confidence` over calibration sets, the rate
       of this very detector is at most `false_alarm_rate`. The threshold follows from the
       law Beta(k, n + 1 - k) of the rate of the k-th lowest score: 299 images for 1 % at

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 
-from skuad.base import ImageTransformer, detect
+from skuad.base import detect
 from skuad.base._image_transformer import as_taken_by
+from skuad.base._meta_map_detector import split_steps
 from skuad.calibration._pixels import PixelShares
 from skuad.calibration._sharing import FeatureStore, Kept, ReadOnce, share_features
 from skuad.io import ImageSequence
 from skuad.io._images import Images, as_images
+from skuad.io._sequence import without_index
 from skuad.utils._progress import tell_parts
 from skuad.utils._typing import IndexArray
 
@@ -142,22 +143,9 @@ def cross_fit(
     return final, list(others), list(found), store
 
 
-def split_steps(detector: Any) -> tuple[Pipeline | None, Any]:
-    """Stateless steps before a detector, or None, and the detector."""
-    if isinstance(detector, Pipeline) and len(detector) > 1:
-        if all(map(_is_stateless, detector[:-1])):
-            return detector[:-1], detector[-1]
-    return None, detector
-
-
-def _is_stateless(step: Any) -> bool:
-    return isinstance(step, ImageTransformer) and not get_tags(step).requires_fit
-
-
 def take(y: Any, indices: IndexArray) -> Any:
     """Return items of y, which may be None, a list or an array."""
     if y is None:
         return None
-    if hasattr(y, "iloc"):
-        y = y.to_numpy()
+    y = without_index(y)
     return y[indices] if isinstance(y, np.ndarray) else [y[i] for i in indices]

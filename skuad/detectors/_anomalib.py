@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from skuad.base import MapDetector, good_images, mask_outside, pool_map, validate_images
+from skuad.base import MapDetector, good_images, validate_images
+from skuad.base._pool import within
 from skuad.detectors._anomalib_openvino import SUFFIXES as OPENVINO_SUFFIXES
 from skuad.detectors._anomalib_openvino import (
     OpenvinoNetwork,
@@ -322,7 +323,12 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
             ):
                 if anomaly_map is None:
                     anomaly_map = np.full(array.shape[:2], score, np.float32)
-                yield _inside(anomaly_map, score, images.roi(number))
+                roi = images.roi(number)
+                yield (
+                    (anomaly_map, score)
+                    if roi is None
+                    else within(anomaly_map, roi, "max")
+                )
 
     def _as_rgb(self, image: Array) -> NDArray[np.float32]:
         """Scale to [0, 1], three channels; an alpha channel is left out."""
@@ -334,12 +340,3 @@ class AnomalibCheckpointDetector(WeightsHolder, MapDetector):
                 f"{n_channels} channels"
             )
         return np.repeat(image, 3, axis=2) if n_channels == 1 else image[..., :3]
-
-
-def _inside(
-    anomaly_map: NDArray[np.float32], score: float, roi: NDArray[np.bool_] | None
-) -> MapAndScore:
-    """Cut a map to a region; the score is then the highest value inside."""
-    if roi is None:
-        return anomaly_map, score
-    return mask_outside(anomaly_map, roi), pool_map(anomaly_map[roi], "max")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
+from skuad.base._pool import POOL
 from skuad.detectors._patch import PatchDetector
 from skuad.detectors._patches import PatchLayout
 from skuad.detectors._position_gaussians import (
@@ -25,7 +26,7 @@ from skuad.feature_extraction import FeatureMap
 from skuad.feature_extraction._base import MemoryLike
 from skuad.io._images import Images
 from skuad.neighbors._memory import require_memory
-from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._param_validation import HasMethods, Interval
 from skuad.utils._thresholds import calibration_folds
 from skuad.utils._typing import Fold, IndexArray, MapAndScore, Pool, RandomStateLike
 
@@ -129,10 +130,7 @@ class PaDiM(MapDetector):
         "embedder": [HasMethods(["fit", "embed"]), None],
         "n_features": [Interval(Integral, 1, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0, None, closed="neither")],
-        "pool": [
-            StrOptions({"max", "mean"}),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
+        "pool": POOL,
         **MapDetector._parameter_constraints,
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "random_state": ["random_state"],

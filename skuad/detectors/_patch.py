@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.utils import check_random_state
 
 from skuad.base import MapDetector
+from skuad.base._pool import POOL
 from skuad.detectors._patches import PatchLayout, PatchSample, collect_patches
 from skuad.detectors._row_scores import row_scores
 from skuad.detectors._scaling import SCALERS, Scaling, fit_scaler
@@ -111,10 +112,7 @@ class PatchDetector(MapDetector):
         "estimator": [HasMethods(["fit"]), None],
         "scaling": [StrOptions(set(SCALERS)), None],
         "max_patches": [Interval(Integral, 1, None, closed="left")],
-        "pool": [
-            StrOptions({"max", "mean"}),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
+        "pool": POOL,
         **MapDetector._parameter_constraints,
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],

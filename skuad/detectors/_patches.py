@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from skuad.base import mask_outside, pool_map
+from skuad.base._pool import within
 from skuad.feature_extraction import FeatureMap, coverage, upsample_map
 from skuad.neighbors._memory import require_memory
 from skuad.utils._typing import FloatArray, IndexArray, MapAndScore, Pool
@@ -88,21 +88,18 @@ class PatchLayout:
         score : float
             Pooled over the pixels inside.
         """
-        if self.inside is None or self.roi is None:  # both or neither
+        if self.inside is None:
             grid = row_scores.reshape(self.grid_shape)
-            anomaly_map = upsample_map(grid, self.image_shape)
-            return anomaly_map, pool_map(anomaly_map, pool)
-        grid = np.empty(self.grid_shape, np.float32)
-        grid[self.inside] = row_scores
-        # Patches outside take their nearest neighbour's value, so that interpolation
-        # at the border of the region looks at the inside only.
-        nearest = distance_transform_edt(
-            ~self.inside, return_distances=False, return_indices=True
-        )
-        anomaly_map = upsample_map(grid[tuple(nearest)], self.image_shape)
-        return mask_outside(anomaly_map, self.roi), pool_map(
-            anomaly_map[self.roi], pool
-        )
+        else:
+            grid = np.empty(self.grid_shape, np.float32)
+            grid[self.inside] = row_scores
+            # Patches outside take their nearest neighbour's value, so that interpolation
+            # at the border of the region looks at the inside only.
+            nearest = distance_transform_edt(
+                ~self.inside, return_distances=False, return_indices=True
+            )
+            grid = grid[tuple(nearest)]
+        return within(upsample_map(grid, self.image_shape), self.roi, pool)
 
 
 def collect_patches(

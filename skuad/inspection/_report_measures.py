@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_curve
 
 from skuad.inspection._report_intervals import auc_interval
+from skuad.io._sequence import without_index
 from skuad.metrics import metrics_by_type, pixel_roc_curve, pro_curve
 from skuad.metrics._breakdown import Estimate
 from skuad.metrics._targets import Masks, masks_from
@@ -40,8 +41,7 @@ class Truth:
         self.n_unknown = len(unknown)
         self.is_drawn = (labels == 1).any() and self.n_unknown < (labels == -1).sum()
         self.known = np.setdiff1d(np.arange(len(labels)), unknown)
-        entries: Any = y_true
-        self._y_true = entries.to_numpy() if hasattr(entries, "iloc") else entries
+        self._y_true = without_index(y_true)
 
     def __getitem__(self, index: int) -> NDArray[np.bool_] | None:
         """Return the mask of an image, None if it is good or nobody drew it."""

@@ -20,7 +20,8 @@ from skuad.metrics._levels import region_overlap_area
 from skuad.metrics._maps import Maps
 from skuad.metrics._pixel import check_max_fpr, is_defined
 from skuad.metrics._samples import check_shape, ignored_at
-from skuad.metrics._targets import as_mask, ignored_from, is_empty_path
+from skuad.metrics._targets import as_mask, ignored_from
+from skuad.utils._targets import is_empty_path
 from skuad.utils._text import plural
 from skuad.utils._typing import Array, MapsLike, MasksLike, StrPath
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from skuad.io import read_mask
+from skuad.io._sequence import without_index
 from skuad.metrics._maps import Maps
+from skuad.utils._targets import is_empty_path
 from skuad.utils._text import plural
-from skuad.utils._typing import Array, MasksLike, StrPath, TargetsLike
+from skuad.utils._typing import Array, MasksLike, TargetsLike
 
 #: The entry of an image that is anomalous, nobody having drawn where.
 UNKNOWN = -1
@@ -74,11 +76,6 @@ def as_mask(mask: npt.ArrayLike, what: str) -> NDArray[np.bool_]:
     if mask.ndim != 2:
         raise ValueError(f"{what} has shape {mask.shape}; a mask has shape (H, W).")
     return mask if mask.dtype == bool else mask != 0
-
-
-def is_empty_path(path: StrPath) -> bool:
-    """Whether a path stands for a good image; an empty `Path` is a dot."""
-    return fspath(path) in ("", ".")
 
 
 def masks_from(
@@ -201,8 +198,7 @@ def _check_labels(labels: Array) -> NDArray[np.int64]:
 
 def as_sequence(y_true: Any, what: str) -> Any:
     """Return y_true, or its entries where it can be gone over only once."""
-    if hasattr(y_true, "iloc"):  # a pandas Series
-        return y_true.to_numpy()
+    y_true = without_index(y_true)
     if isinstance(y_true, str | PathLike):
         raise ValueError(f"{what} is one path; pass a list of paths.")
     if y_true is None or not isinstance(y_true, Iterable):

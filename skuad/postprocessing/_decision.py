@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from skuad.base import (
     MetaMapDetector,
     detect,
-    mask_outside,
-    pool_map,
     validate_images,
 )
 from skuad.base._meta_map_detector import HeldOut
+from skuad.base._pool import POOL, within
 from skuad.io._images import Images
-from skuad.utils._param_validation import HasMethods, Interval, StrOptions
+from skuad.utils._param_validation import HasMethods, Interval
 from skuad.utils._typing import Array, ImagesLike, IndexArray, MapAndScore
 
 
@@ -177,10 +176,7 @@ class MapDecision(MetaMapDetector):
         "min_area": [Interval(Integral, 0, None, closed="left")],
         "closing": [Interval(Integral, 0, None, closed="left")],
         "fill_holes": ["boolean"],
-        "pool": [
-            StrOptions({"max", "mean"}),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
+        "pool": POOL,
     }
 
     def __init__(
@@ -244,12 +240,7 @@ class MapDecision(MetaMapDetector):
                     name = images.describe(number)
                     raise ValueError(f"the map of {name}: {reason}") from error
                 anomaly_map = np.asarray(anomaly_map, np.float32)
-            roi = images.roi(number)
-            if roi is None:
-                yield anomaly_map, pool_map(anomaly_map, self.pool)
-            else:
-                score = pool_map(anomaly_map[roi], self.pool)
-                yield mask_outside(anomaly_map, roi), score
+            yield within(anomaly_map, images.roi(number), self.pool)
 
     def predict_mask(self, X: ImagesLike) -> Array | list[Array]:
         """Masks of the defects.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skuad.utils._typing import Array, TargetsLike
+from skuad.io._sequence import without_index
+from skuad.utils._typing import Array, StrPath, TargetsLike
 
 
 def anomalous(
@@ -61,8 +62,7 @@ def anomalous(
 
 
 def _items(y: Any) -> list[Any] | tuple[Any, ...] | Array:
-    if hasattr(y, "iloc"):
-        return np.asarray(y.to_numpy())
+    y = without_index(y)
     return y if isinstance(y, list | tuple | np.ndarray) else np.asarray(y)
 
 
@@ -89,11 +89,16 @@ def _from_labels(labels: Array, strict: bool) -> NDArray[np.bool_]:
     return np.zeros(len(labels), bool)
 
 
+def is_empty_path(path: StrPath) -> bool:
+    """Whether a path stands for a good image; an empty `Path` is a dot."""
+    return os.fspath(path) in ("", ".")
+
+
 def _is_anomalous(item: Any) -> bool:
     if item is None:
         return False
     if isinstance(item, str | os.PathLike):
-        return os.fspath(item) not in ("", ".")
+        return not is_empty_path(item)
     item = np.asarray(item)
     if item.ndim == 0 and item not in (1, -1):
         raise ValueError(f"y has the target {item}: +1 is good and -1 anomalous")
