@@ -146,8 +146,8 @@ def _add_infer(parser: Parser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="leave out images that have a line in predictions.jsonl; those that "
-        "failed are tried again",
+        help="leave out images that have a line in predictions.jsonl, whose relative "
+        "paths start from the present folder; those that failed are tried again",
     )
     parser.add_argument(
         "--watch",

@@ -102,6 +102,8 @@ def _check_arguments(args: Namespace) -> None:
         )
     if args.scheduler is not None and args.backend != "dask":
         raise Failure("--scheduler needs --backend dask")
+    if args.scheduler is not None and args.jobs is not None:
+        raise Failure("--scheduler has workers of its own: leave --jobs out")
     if args.watch and (args.jobs is not None or args.backend is not None):
         raise Failure(
             "--watch takes images as they come: leave --jobs and --backend out"

@@ -1,5 +1,7 @@
 """Images on many processes or machines, through joblib."""
 
+import logging
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -87,6 +89,8 @@ def _engine(
             yield
         return
     distributed = import_optional("distributed", extra="dask", needed_by="dask")
+    if not job.verbose:
+        _log_errors_only()
     try:
         if scheduler is None:
             client = distributed.Client(
@@ -94,6 +98,8 @@ def _engine(
                 threads_per_worker=1,
                 dashboard_address=None,
             )
+            if not job.verbose:
+                client.run(_be_silent)
         else:
             client = distributed.Client(scheduler, timeout=_TIMEOUT)
     except (OSError, ValueError) as error:
@@ -101,3 +107,14 @@ def _engine(
     # The job goes to every worker once, not with every chunk.
     with client, parallel_config(backend="dask", n_jobs=-1, scatter=[job]):
         yield
+
+
+def _log_errors_only() -> None:
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.ERROR)
+
+
+def _be_silent() -> None:
+    """Leave Ctrl-C, which reaches all processes on a terminal, to the one that asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _log_errors_only()

@@ -201,15 +201,40 @@ class TestParallel:
     def test_on_dask(self, model, good, tmp_path, run):
         import distributed  # noqa: F401 -- the command, in its own process, needs it
 
-        run("infer", model, good, "--out", tmp_path / "1")
-        process = start(
-            *("infer", model, good, "--out", tmp_path / "2"),
-            *("--backend", "dask", "--jobs", "1"),
-        )
+        (tmp_path / "broken.png").write_bytes(b"")
+        common = ("infer", model, tmp_path / "broken.png", good, "--out")
+        code, _, errors = run(*common, tmp_path / "1")
+        assert code == 1
+        process = start(*common, tmp_path / "2", "--backend", "dask", "--jobs", "2")
         _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
+        assert (process.returncode, err) == (1, errors)
         assert read_lines(tmp_path / "1") == read_lines(tmp_path / "2")
-        assert len(os.listdir(tmp_path / "2" / "overlays")) == 9
+        assert len([*(tmp_path / "2" / "overlays").rglob("*.png")]) == 9
+
+    @POSIX
+    def test_ctrl_c_on_dask_is_one_line(self, model, good, tmp_path):
+        import distributed  # noqa: F401
+
+        (tmp_path / "new").mkdir()
+        for number in range(400):
+            shutil.copy(os.path.join(good, "0.png"), tmp_path / "new" / f"{number}.png")
+        process = start(
+            *("infer", model, tmp_path / "new", "--out", tmp_path / "o"),
+            *("--backend", "dask", "--jobs", "2"),
+            start_new_session=True,
+        )
+        predictions, deadline = (
+            tmp_path / "o" / "predictions.jsonl",
+            time.monotonic() + 60,
+        )
+        while not predictions.exists() or not predictions.read_bytes():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, workers included
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert re.fullmatch(r"skuad: interrupted: [^\n]*--resume\n", err)
 
     def test_a_warning_is_one_line_and_said_once(self, capsys):
         class Dark:
@@ -231,6 +256,8 @@ class TestParallel:
         common = ("infer", model, good, "--out", tmp_path)
         assert "needs --backend dask" in fails(*common, "--scheduler", "tcp://a:1")
         assert "leave --jobs" in fails(*common, "--watch", "--jobs", "2")
+        dask = ("--backend", "dask", "--scheduler", "tcp://a:1", "--jobs", "2")
+        assert "leave --jobs out" in fails(*common, *dask)
         nowhere = ("infer", model, "nowhere", "--out", tmp_path, "--watch")
         assert "there is no folder 'nowhere'" in fails(*nowhere)
 
