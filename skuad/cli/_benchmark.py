@@ -139,7 +139,7 @@ def _run(
         if not rows and len(failed) == 1:
             raise Failure(one_line(*failed.values())) from error
         for name, reason in failed.items():
-            console.tell(f"error: {name}: {one_line(reason)}")
+            console.fault(name, one_line(reason))
         if not rows:
             raise Failure(f"none of the {len(failed)} categories is done") from error
     except KeyboardInterrupt as stop:

@@ -109,7 +109,7 @@ class Outputs:
         """Write the model, and the lines of all images at once."""
         for path, fault in category.unreadable.items():
             fault = without_path(one_line(fault), path)
-            self.console.tell(f"error: {path}: {fault}")
+            self.console.fault(path, fault)
             failed = Detection(0, path, None, None, 0.0, fault)
             record = failed.record(threshold_of(estimator))
             self._records.append({"category": category.name, **record})

@@ -168,6 +168,10 @@ class Console:
         with tqdm.tqdm.external_write_mode(sys.stderr) if tqdm else nullcontext():
             print(f"skuad: {text}", file=sys.stderr, flush=True)
 
+    def fault(self, name: str, text: str) -> None:
+        """Print what is wrong with one of many, which does not end the run."""
+        self.tell(f"error: {name}: {text}")
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.tell(f"warning: {text}")

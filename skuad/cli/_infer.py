@@ -12,7 +12,7 @@ from skuad.cli._files import JsonLines, list_images, make_folder, output_names
 from skuad.cli._job import Job
 from skuad.cli._model import load_estimator, override_tiles
 from skuad.cli._parallel import run_in_parallel
-from skuad.cli._predictions import Summary, done_before, write_csv
+from skuad.cli._predictions import Summary, done_before, records_at, write_csv
 from skuad.cli._stream import Record
 from skuad.cli._watch import stopped_by_signals, watch
 from skuad.inference import threshold_of
@@ -40,20 +40,18 @@ def run(args: Namespace, console: Console) -> int:
         verbose=console.verbose,
     )
     predictions = os.path.join(args.out, "predictions.jsonl")
-    before = done_before(predictions, threshold) if args.resume else []
+    before = done_before(predictions, threshold) if args.resume else {}
     table = os.path.join(args.out, "predictions.csv")
     with suppress(FileNotFoundError):
         os.remove(table)  # of an earlier run: it is not about these images
     earlier = {} if args.resume else _files_below(args.out, "overlays", "maps")
     summary = Summary(threshold)
-    for record in before:
-        summary.add(record)
+    kept = summary.counted(records_at(predictions, before.values()))
     try:
-        with JsonLines(predictions, begin_with=before) as lines:
-            done = {os.path.abspath(record["path"]) for record in before}
+        with JsonLines(predictions, begin_with=kept) as lines:
+            done = set(map(os.path.abspath, before))
             look = _watch if args.watch else _look
-            for record in look(job, paths, done, args, console):
-                summary.add(record)
+            for record in summary.counted(look(job, paths, done, args, console)):
                 # Last, so that a line stands for an image that is done.
                 lines.write(record)
     except KeyboardInterrupt as stop:
@@ -160,7 +158,7 @@ def _look(
     with console.progress(total=len(items), what="detecting") as progress:
         for record in records:
             if "error" in record:
-                console.tell(f"error: {record['path']}: {record['error']}")
+                console.fault(record["path"], record["error"])
             yield record
             progress.update()
 
@@ -182,7 +180,7 @@ def _watch(
         ):
             for record in job.run(items):
                 if "error" in record:
-                    console.tell(f"error: {record['path']}: {record['error']}")
+                    console.fault(record["path"], record["error"])
                 else:
                     console.say(Summary.line(record))
                 yield record

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,23 +19,23 @@ _NAMED = 5
 _COLUMNS = ("path", "score", "threshold", "decision", "p_value", "n_regions", "error")
 
 
-def done_before(path: str, threshold: float | None) -> list[Record]:
-    """Return the records of images that an earlier run has finished.
+def done_before(path: str, threshold: float | None) -> dict[str, int]:
+    """Return the paths of images that an earlier run has finished, and their lines.
 
-    Lines of images that failed are left out, and a last line that was cut off.
+    Images that failed are left out, and a last line that was cut off.
+
+    Returns
+    -------
+    lines : dict of {str: int}
+        Numbers of the lines, for `records_at`; of an image with several, the last.
 
     Raises
     ------
     Failure
         If the lines are of something else, or of another threshold.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().split("\n")
-    except FileNotFoundError:
-        return []
-    records: dict[str, Record] = {}
-    for number, line in enumerate(lines[:-1], 1):  # a whole line ends in a newline
+    done: dict[str, int] = {}
+    for number, line in _whole_lines(path):
         try:
             record = json.loads(line)
             place, other = record["path"], record["threshold"]
@@ -54,8 +56,25 @@ def done_before(path: str, threshold: float | None) -> list[Record]:
                 f"{path!r} was written with the threshold {other}, and it is "
                 f"{threshold} now: give another folder with --out, or leave --resume out"
             )
-        records[place] = record
-    return list(records.values())
+        done[place] = number
+    return done
+
+
+def records_at(path: str, numbers: Iterable[int]) -> Iterator[Record]:
+    """Yield the records on lines of predictions.jsonl."""
+    wanted = set(numbers)
+    for number, line in _whole_lines(path):
+        if number in wanted:
+            yield json.loads(line)
+
+
+def _whole_lines(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file that may not be there, numbered from 1."""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith("\n"):
+                    yield number, line
 
 
 def write_csv(path: str, predictions: str) -> None:
@@ -97,6 +116,12 @@ class Summary:
         self._highest.append(record)
         self._highest.sort(key=lambda record: (-record["score"], record["path"]))
         del self._highest[_NAMED:]
+
+    def counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield records, and count them."""
+        for record in records:
+            self.add(record)
+            yield record
 
     @staticmethod
     def line(record: Record) -> str:

@@ -19,7 +19,9 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
 from skuad.calibration import ConformalDetector
+from skuad.cli._files import write_json_lines
 from skuad.cli._parallel import _run
+from skuad.cli._predictions import done_before, records_at
 from skuad.cli._watch import Watcher
 from skuad.detectors import PatchKNN
 from skuad.io import find_images, read_image
@@ -147,6 +149,22 @@ class TestResume:
         code, stdout, _ = run("infer", model, good, "--out", out, "--resume", "--json")
         assert (code, json.loads(stdout)["n_images"]) == (0, 9)
         assert read_lines(out) == lines
+
+    def test_it_holds_no_more_than_a_line(self, tmp_path):
+        records = [
+            {"path": "a", "threshold": 1.0, "score": 0.1},
+            {"path": "b", "threshold": 1.0, "error": "it is empty"},
+            {"path": "a", "threshold": 1.0, "score": 0.2},  # written anew, and watched
+            {"path": "b", "threshold": 1.0, "score": 0.3},
+        ]
+        path = str(tmp_path / "predictions.jsonl")
+        assert done_before(path, 1.0) == {}
+        write_json_lines(path, records)
+        with open(path, "a") as file:
+            file.write('{"path": "c"')
+        done = done_before(path, 1.0)
+        assert done == {"a": 3, "b": 4}
+        assert list(records_at(path, done.values())) == records[2:]
 
     def test_an_image_that_failed_is_tried_again(self, run, model, good, tmp_path):
         folder, out = tmp_path / "new", tmp_path / "o"
