@@ -4,6 +4,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -62,8 +63,8 @@ def as_taken_by(estimator: Any, X: ImagesLike | Images) -> ImagesLike | Images:
     """
     if not isinstance(X, Images):
         return X
-    steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
-    if all(isinstance(step, ImageEstimator) for step in steps):
+    parts = list(estimator) if isinstance(estimator, Pipeline) else [estimator]
+    if all(isinstance(part, ImageEstimator) for part in parts):
         return X
     container: ImagesLike = X.data
     return container
