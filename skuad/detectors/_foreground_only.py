@@ -35,8 +35,8 @@ class ForegroundOnly(MetaMapDetector):
     For a part that lies anywhere on a tray or belt: dust and scratches behind it raise
     no alarm. As in AnomalyDINO [1]_, the first principal component of patch features
     tells object from background; each image gets a region of interest of its own.
-    Outside of it patches are not learnt from (but by `PaDiM`, which learns every position
-    from all images), the map is zero, and pixels take no part in the score.
+    Outside of it patches are not learnt from, the map is zero, and pixels take no part
+    in the score.
 
     Parameters
     ----------

@@ -83,6 +83,8 @@ class PaDiM(MapDetector):
     whitening_ : ndarray of float32 of shape (h * w, n_features, n_features)
         Lower triangular W at every position: a distance is the length of
         ``W @ (features - mean)``, and ``W.T @ W`` the inverse of the covariance.
+    counts_ : ndarray of int of shape (h * w,)
+        Number of training images that each position was learnt from.
     offset_ : float
         Threshold: an image whose ``score_samples`` is below it is anomalous.
 
@@ -103,10 +105,10 @@ class PaDiM(MapDetector):
 
     An image of another size is laid over the same grid: each position takes the
     features of the patch that holds its centre. A region of interest restricts the map
-    and the score; positions outside it do not touch those inside. Every position is
-    learnt from all images, whatever their regions: where those differ from image to
-    image, as with `ForegroundOnly` and with tiles that `Tiled` had to pad, what lies
-    outside in one image widens what is normal there in the others.
+    and the score; positions outside it are not learnt. Where regions differ from image to
+    image, as with `ForegroundOnly` and tiles that `Tiled` had to pad, each position is
+    learnt from the images that have it inside. One that no image has inside takes the
+    value of its nearest neighbour in the map.
 
     References
     ----------
@@ -177,13 +179,14 @@ class PaDiM(MapDetector):
             layouts.append(PatchLayout(features, images.roi(number)))
             batch.append(features.rows)
             if len(batch) == _AT_ONCE or number == len(images) - 1:
-                moments.add(np.stack(batch))
+                moments.add(np.stack(batch), _inside(layouts[-len(batch) :]))
                 kept += batch if keeps else []
                 batch = []
         mean, scatter = moments.result()
         self.mean_ = mean.astype(np.float32)
-        self.whitening_ = whitening_matrices(scatter, len(images), self.reg_covar)
-        return _Learned(mean, scatter, layouts, kept)
+        self.whitening_ = whitening_matrices(scatter, moments.counts, self.reg_covar)
+        self.counts_ = moments.counts
+        return _Learned(mean, scatter, moments.counts, layouts, kept)
 
     def _start(self, features: FeatureMap, n_images: int) -> PositionMoments:
         """Choose features and grid by the first image; return empty moments."""
@@ -218,11 +221,16 @@ class PaDiM(MapDetector):
             distances = mahalanobis_distances(
                 features.rows, self.mean_, self.whitening_
             )
-            yield self._map_and_score(layout, distances)
+            yield self._map_and_score(layout, distances, self.counts_ > 0)
 
     def _map_and_score(
-        self, layout: PatchLayout, distances: NDArray[np.float32]
+        self,
+        layout: PatchLayout,
+        distances: NDArray[np.float32],
+        is_known: NDArray[np.bool_],
     ) -> MapAndScore:
+        distances = np.where(is_known, distances, np.float32(0))
+        layout = layout.limited_to(is_known.reshape(layout.grid_shape))
         if layout.inside is not None:
             distances = distances[layout.inside.ravel()]
         return layout.map_and_score(distances, self.pool)
@@ -242,17 +250,37 @@ class PaDiM(MapDetector):
         else:
             features = self.embedder_.embed(images.subset(held_out))
             rows = np.stack([self._on_grid(item).rows for item in features])
+        inside = _inside([learned.layouts[number] for number in held_out])
+        n_inside = inside.sum(axis=0)
+        together = np.isin(n_inside, (0, len(held_out))).all()
         distances = held_out_distances(
             rows,
+            inside,
             learned.mean,
             learned.scatter,
-            len(images),
+            learned.counts,
             self.reg_covar,
-            inverse=learned.inverse(len(held_out), self.reg_covar),
+            inverse=learned.inverse(len(held_out), self.reg_covar)
+            if together
+            else None,
         )
+        is_known = learned.counts > n_inside
         by_number = dict(zip(held_out.tolist(), distances, strict=True))
         for number in np.asarray(test).tolist():
-            yield self._map_and_score(learned.layouts[number], by_number[number])
+            layout = learned.layouts[number]
+            yield self._map_and_score(layout, by_number[number], is_known)
+
+
+def _inside(layouts: list[PatchLayout]) -> NDArray[np.bool_]:
+    """Which positions (n_images, n_positions) count."""
+    return np.stack(
+        [
+            np.ones(layout.n_patches, bool)
+            if layout.inside is None
+            else layout.inside.ravel()
+            for layout in layouts
+        ]
+    )
 
 
 @dataclass
@@ -261,6 +289,7 @@ class _Learned:
 
     mean: NDArray[np.float64]
     scatter: NDArray[np.float64]
+    counts: NDArray[np.int64]
     layouts: list[PatchLayout]
     kept: list[NDArray[np.float32]]
     _inverse: dict[int, NDArray[np.float64]] = field(default_factory=dict)
@@ -271,6 +300,6 @@ class _Learned:
             return None
         if n_held_out not in self._inverse:
             self._inverse.clear()  # One is as large as the moments.
-            n_left = len(self.layouts) - n_held_out
-            self._inverse[n_held_out] = inverse_scatter(self.scatter, n_left, reg_covar)
+            left = self.counts - n_held_out
+            self._inverse[n_held_out] = inverse_scatter(self.scatter, left, reg_covar)
         return self._inverse[n_held_out]

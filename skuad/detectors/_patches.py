@@ -1,6 +1,7 @@
 """A bounded sample of patches, streamed from any number of images."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,15 @@ class PatchLayout:
         if self.inside is None:
             return self.grid_shape[0] * self.grid_shape[1]
         return int(self.inside.sum())
+
+    def limited_to(self, grid: NDArray[np.bool_]) -> "PatchLayout":
+        """Let only these patches count; all that did if none is among them."""
+        inside = grid if self.inside is None else grid & self.inside
+        if grid.all() or not inside.any():
+            return self
+        limited = copy(self)
+        limited.inside = inside
+        return limited
 
     def rows(self, features: FeatureMap) -> NDArray[np.float32]:
         """Feature rows of the patches that count."""

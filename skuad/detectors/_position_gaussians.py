@@ -13,13 +13,15 @@ from skuad.utils._typing import FloatArray
 
 _Float32: TypeAlias = NDArray[np.float32]
 _Float64: TypeAlias = NDArray[np.float64]
+_Int: TypeAlias = NDArray[np.int64]
+_Bool: TypeAlias = NDArray[np.bool_]
 
 # Values of a temporary array of float64, about 32 MB.
 _BLOCK = 2**22
 
 
 class PositionMoments:
-    """Count, mean and scatter matrix at every position, from batches of images.
+    """Counts, means and scatter matrices at every position, from batches of images.
 
     Sums are kept in float64 and taken from the first image, so that a mean far from
     zero costs no digits. Memory is that of ``n_positions * n_features ** 2`` float64
@@ -28,26 +30,36 @@ class PositionMoments:
     Parameters
     ----------
     n_positions, n_features : int
+
+    Attributes
+    ----------
+    counts : ndarray of int of shape (n_positions,)
+        Number of images at each position.
     """
 
     def __init__(self, n_positions: int, n_features: int):
-        self.n_images = 0
+        self.counts = np.zeros(n_positions, np.int64)
+        self._is_empty = True
         self._origin = np.zeros((n_positions, n_features))
         self._sum = np.zeros((n_positions, n_features))
         self._products = np.zeros((n_positions, n_features, n_features))
 
-    def add(self, rows: FloatArray) -> None:
+    def add(self, rows: FloatArray, inside: _Bool) -> None:
         """Add images.
 
         Parameters
         ----------
         rows : ndarray of shape (n_images, n_positions, n_features)
+        inside : ndarray of bool of shape (n_images, n_positions)
+            Which positions of an image count.
         """
-        if self.n_images == 0:
+        if self._is_empty:
+            self._is_empty = False
             self._origin = rows[0].astype(np.float64)
-        self.n_images += len(rows)
+        self.counts += inside.sum(axis=0)
         for block in blocks(self._products.shape, len(rows)):
             centred = _by_position(rows, block) - self._origin[block, None]
+            centred *= inside[:, block].T[:, :, None]
             self._sum[block] += centred.sum(axis=1)
             self._products[block] += centred.mT @ centred
 
@@ -57,25 +69,26 @@ class PositionMoments:
         The scatter matrix of a position is the sum of the outer products of what
         deviates from the mean. The sums are given up.
         """
-        mean, scatter = self._sum / self.n_images, self._products
+        counts = self.counts[:, None]
+        mean, scatter = self._sum / np.maximum(counts, 1), self._products
         for block in blocks(scatter.shape):
-            scatter[block] -= self.n_images * _outer(mean[block], mean[block])
+            scatter[block] -= _outer(counts[block] * mean[block], mean[block])
         mean += self._origin
         del self._sum, self._products
         return mean, scatter
 
 
-def whitening_matrices(scatter: _Float64, n_images: int, reg_covar: float) -> _Float32:
+def whitening_matrices(scatter: _Float64, counts: _Int, reg_covar: float) -> _Float32:
     """Matrices that turn Mahalanobis distances into lengths.
 
-    The covariance of a position is its scatter matrix over ``n_images - 1``, plus
+    The covariance of a position is its scatter matrix over ``counts - 1``, plus
     `reg_covar` on the diagonal.
 
     Parameters
     ----------
     scatter : ndarray of float64 of shape (n_positions, n_features, n_features)
-    n_images : int
-        Number of images that the scatter matrices are of.
+    counts : ndarray of int of shape (n_positions,)
+        Number of images that each scatter matrix is of.
     reg_covar : float
         Added to each variance.
 
@@ -86,8 +99,8 @@ def whitening_matrices(scatter: _Float64, n_images: int, reg_covar: float) -> _F
     """
     whitening = np.empty(scatter.shape, np.float32)
     for block in blocks(scatter.shape):
-        covariance = regularized(scatter[block], n_images, reg_covar)
-        covariance /= _degrees(n_images)
+        covariance = regularized(scatter[block], counts[block], reg_covar)
+        covariance /= _degrees(counts[block])[:, None, None]
         whitening[block] = np.linalg.inv(np.linalg.cholesky(covariance))
     return whitening
 
@@ -110,25 +123,27 @@ def mahalanobis_distances(
     return np.linalg.norm(np.matmul(whitening, (rows - mean)[:, :, None]), axis=(1, 2))
 
 
-def regularized(scatter: _Float64, n_images: int, reg_covar: float) -> _Float64:
-    """Scatter matrices of `n_images` with the covariance's addition to the diagonal."""
-    added = _degrees(n_images) * reg_covar
+def regularized(scatter: _Float64, counts: _Int, reg_covar: float) -> _Float64:
+    """Scatter matrices of so many images with the covariance's addition."""
+    added = _degrees(counts)[:, None, None] * reg_covar
     return scatter + added * np.eye(scatter.shape[-1])
 
 
-def inverse_scatter(scatter: _Float64, n_images: int, reg_covar: float) -> _Float64:
+def inverse_scatter(scatter: _Float64, counts: _Int, reg_covar: float) -> _Float64:
     """Inverse of `regularized`, block by block."""
     inverse = np.empty_like(scatter)
     for block in blocks(scatter.shape):
-        inverse[block] = np.linalg.inv(regularized(scatter[block], n_images, reg_covar))
+        kept = regularized(scatter[block], counts[block], reg_covar)
+        inverse[block] = np.linalg.inv(kept)
     return inverse
 
 
 def held_out_distances(
     rows: FloatArray,
+    inside: _Bool,
     mean: _Float64,
     scatter: _Float64,
-    n_images: int,
+    counts: _Int,
     reg_covar: float,
     *,
     inverse: _Float64 | None = None,
@@ -139,35 +154,43 @@ def held_out_distances(
     is ``S - U (I + 1 1' / (n - g)) U'`` and their deviations from the mean without them
     ``U (I + 1 1' / (n - g))``. By the identity of Sherman, Morrison and Woodbury the
     distances then follow from the g x g matrix ``U' A U`` alone, where A is the inverse
-    of S, regularised as for n - g images: one inverse serves for all folds of a size.
+    of S, regularised as for n - g images: one inverse serves for all folds of a size. At
+    each position, the g images are those of the fold that count there.
 
     Parameters
     ----------
     rows : ndarray of shape (n_held_out, n_positions, n_features)
         All images that are held out together.
+    inside : ndarray of bool of shape (n_held_out, n_positions)
+        Which positions of an image count, and did in the moments.
     mean : ndarray of float64 of shape (n_positions, n_features)
     scatter : ndarray of float64 of shape (n_positions, n_features, n_features)
         Moments of all images, those held out among them.
-    n_images : int
-        Number of all images.
+    counts : ndarray of int of shape (n_positions,)
+        Number of all images at each position.
     reg_covar : float
         Added to each variance.
     inverse : ndarray of float64 of shape (n_positions, n_features, n_features)
-        ``inverse_scatter(scatter, n_images - n_held_out, reg_covar)``. None where more
-        images are held out than there are features: inverting anew is then faster.
+        ``inverse_scatter(scatter, counts - n_held_out, reg_covar)``, if all held-out
+        images count wherever one does. None otherwise, and where more images are held
+        out than there are features: inverting anew is then faster.
 
     Returns
     -------
     distances : ndarray of float32 of shape (n_held_out, n_positions)
+        Zero where an image does not count. Undefined where no image is left.
     """
-    n_left = n_images - len(rows)
-    gain = np.eye(len(rows)) + 1 / n_left
+    left = np.maximum(counts - inside.sum(axis=0), 1)
     distances = np.empty(rows.shape[:2], np.float32)
     for block in blocks(scatter.shape, len(rows)):
+        counting = inside[:, block].T.astype(np.float64)
+        gain = counting[:, :, None] * np.eye(len(rows))
+        gain += _outer(counting / left[block, None], counting)
         deviations = _by_position(rows, block) - mean[block, None]
+        deviations *= counting[:, :, None]
         if inverse is None:
             kept = scatter[block] - deviations.mT @ (gain @ deviations)
-            kept = regularized(kept, n_left, reg_covar)
+            kept = regularized(kept, left[block], reg_covar)
             shifted = gain @ deviations
             squared = np.sum(shifted * np.linalg.solve(kept, shifted.mT).mT, axis=2)
         else:
@@ -175,7 +198,7 @@ def held_out_distances(
             # Q (I - G Q)^-1, which is symmetric, between the columns of G.
             inner = np.linalg.solve(np.eye(len(rows)) - products @ gain, products)
             squared = np.sum((gain @ inner) * gain, axis=2)
-        squared = np.maximum(squared, 0) * _degrees(n_left)
+        squared = np.maximum(squared, 0) * _degrees(left[block])[:, None]
         distances[:, block] = np.sqrt(squared).T
     return distances
 
@@ -192,9 +215,9 @@ def _by_position(rows: FloatArray, block: slice) -> _Float64:
     return rows[:, block].swapaxes(0, 1).astype(np.float64)
 
 
-def _degrees(n_images: int) -> int:
+def _degrees(counts: _Int) -> _Int:
     """Degrees of freedom; one image has no scatter, and any number will do."""
-    return max(1, n_images - 1)
+    return np.maximum(1, counts - 1)
 
 
 def _outer(first: _Float64, second: _Float64) -> _Float64:

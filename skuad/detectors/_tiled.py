@@ -22,10 +22,9 @@ class Tiled(MetaMapDetector):
 
     Images of any size and of mixed sizes are cut into square tiles; the last tile of a
     row or column moves inward, and an image smaller than others, and than a tile, is
-    padded by reflection. The padding is not scored, and detectors that collect patches,
-    such as `PatchKNN`, do not learn it; `PaDiM` and detectors of other libraries do. The
-    threshold holds for whole images: it is set on the scores, reduced over all tiles, of
-    images that were held out as a whole.
+    padded by reflection, which is not scored, and not learnt but by detectors of other
+    libraries. The threshold holds for whole images: it is set on the scores, reduced over
+    all tiles, of images that were held out as a whole.
 
     Parameters
     ----------

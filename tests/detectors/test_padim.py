@@ -155,6 +155,53 @@ class _FoldsByRefitting(PaDiM):
         )
 
 
+def _padded_images():
+    """Images of three sizes, one of them wide; none fills the corner of a tile."""
+    sizes = [(64, 48)] * 6 + [(40, 64)] + [(24, 48)] * 3
+    rng = np.random.default_rng(0)
+    return [rng.random(size).astype(np.float32) for size in sizes]
+
+
+@pytest.mark.parametrize("n_features", [20, 3], ids=["kept", "embedded anew"])
+@pytest.mark.parametrize("calibration", [10, 3])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_thresholds_of_regions_that_differ(n_features, calibration, grouped):
+    images = _padded_images()
+    groups = np.arange(10) // 2 if grouped else None
+    offsets = [
+        Tiled(
+            inner(n_features=n_features, random_state=0),
+            tile=64,
+            false_alarm_rate=0.1,
+            calibration=3 if grouped else calibration,
+        )
+        .fit(images, groups=groups)
+        .offset_
+        for inner in (PaDiM, _FoldsByRefitting)
+    ]
+    assert_allclose(*offsets, rtol=1e-4)
+
+
+def test_padding_is_not_learnt():
+    images = _padded_images()
+    tiled = Tiled(PaDiM(calibration=None), tile=64, calibration=None).fit(images)
+    counts = tiled.detector_.counts_.reshape(8, 8)
+    expected = np.zeros((8, 8))
+    for image in images:
+        expected[: image.shape[0] // 8, : image.shape[1] // 8] += 1
+    assert_array_equal(counts, expected)
+    # The corner, of which nothing is known, takes the value of its neighbours.
+    (anomaly_map,) = tiled.transform(np.random.default_rng(1).random((1, 64, 64)))
+    assert np.isfinite(anomaly_map).all() and anomaly_map[48:, 56:].min() > 0
+    bright = [image + 5 for image in images[6:]]
+    other = Tiled(PaDiM(calibration=None), tile=64, calibration=None)
+    other.fit([*images[:6], *bright])
+    below = np.s_[48:, :48]  # where the others are padded
+    for good in images[:2]:
+        maps = [one.transform([good])[0][below] for one in (tiled, other)]
+        assert_allclose(*maps, rtol=1e-3)
+
+
 def test_outside_of_a_region_plays_no_part():
     roi = np.zeros((64, 96), bool)
     roi[:, :48] = True
