@@ -106,7 +106,7 @@ def check_bad_images(estimator: Any, *, rtol: float) -> None:
     floats[2, 5, 5] = np.nan
     assert_raises("image 2.*NaN", fitted_on_floats.transform, list(floats))
     gray = images[0, :, :, 0]
-    assert_raises("channels", lambda: list(fitted.transform([*images[:2], gray])))
+    assert_raises("channel", lambda: list(fitted.transform([*images[:2], gray])))
     with saved_images(images) as paths:
         with open(paths[3], "r+b") as file:
             file.truncate(os.path.getsize(paths[3]) // 2)
