@@ -126,6 +126,9 @@ class ImageSequence(Sequence[Array]):
     def with_roi(self, roi: NDArray[np.bool_]) -> "ImageSequence":
         """Return the sequence with a region for every image, inside one it has.
 
+        Where an image has a region of its own that lies wholly outside of this one, such
+        as that of its object, this one holds.
+
         Parameters
         ----------
         roi : ndarray of bool of shape (H, W)
@@ -162,10 +165,14 @@ class ImageSequence(Sequence[Array]):
         roi : ndarray of bool of shape (H, W) or None
             None is the whole image.
         """
-        if self._roi is not None:
-            return self._roi
         lookup = getattr(self.source, "roi", None)
-        return None if lookup is None else lookup(self.indices[index])
+        of_source: NDArray[np.bool_] | None = None
+        if lookup is not None:
+            of_source = lookup(self.indices[index])
+        if self._roi is None or of_source is None:
+            return of_source if self._roi is None else self._roi
+        both = self._roi & of_source
+        return both if both.any() else self._roi
 
     def describe(self, index: int) -> str:
         """Name an image for a message: its number and, if it has one, its path.

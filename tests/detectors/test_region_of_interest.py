@@ -115,6 +115,13 @@ def test_an_image_of_another_size_is_named():
         fitted.transform([IMAGES[0], IMAGES[1][:32]])
 
 
+def test_the_padding_of_tiles_is_not_inside():
+    images = [IMAGES[0][:32, :32], *(image[:16, :32] for image in IMAGES[:4])]
+    inner = RegionOfInterest(PatchDetector(calibration=None), np.ones((32, 32)))
+    tiled = Tiled(inner, tile=32, calibration=None).fit(images)
+    assert tiled.detector_.detector_.n_patches_ == 4 * 4 + 4 * 2 * 4
+
+
 @pytest.mark.parametrize("inner", [PatchDetector(), Tiled(PatchDetector(), tile=32)])
 def test_regions_that_do_not_overlap(inner):
     nested = RegionOfInterest(RegionOfInterest(inner, ROI), ~ROI)

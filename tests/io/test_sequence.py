@@ -150,5 +150,22 @@ def test_a_part_of_the_images_keeps_their_numbers():
         assert [float(image.max()) for image in sequence] == [4, 3]
 
 
+def test_a_region_lies_inside_those_of_the_images():
+    class Halves(list):
+        def roi(self, index):
+            region = np.zeros((4, 6), bool)
+            region[:, 3 * index : 3 * index + 3] = True
+            return region
+
+    roi = np.zeros((4, 6), bool)
+    roi[:2, :4] = True
+    images = ImageSequence(Halves([np.zeros((4, 6))] * 2))
+    for number in range(2):
+        inside = roi & images.roi(number)
+        np.testing.assert_array_equal(images.with_roi(roi).roi(number), inside)
+    roi[:, 3:] = False
+    np.testing.assert_array_equal(images.with_roi(roi).roi(1), roi)
+
+
 def test_arrays_keep_their_dtype():
     assert np.asarray(ImageSequence([np.zeros((2, 2), np.uint8)])).dtype == np.uint8
