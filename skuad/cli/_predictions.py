@@ -79,10 +79,11 @@ def _whole_lines(path: str) -> Iterator[tuple[int, str]]:
 
 def write_csv(path: str, predictions: str) -> None:
     """Write the lines of predictions.jsonl as a table, in one step."""
+    any_bytes = "surrogateescape"  # may be in names of files
     with (
         open(predictions, encoding="utf-8") as lines,
         atomic_path(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as file,
+        open(temporary, "w", encoding="utf-8", errors=any_bytes, newline="") as file,
     ):
         table = csv.DictWriter(file, _COLUMNS, restval="", extrasaction="ignore")
         table.writeheader()

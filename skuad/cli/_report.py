@@ -62,16 +62,23 @@ def _read_result(folder: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             result = json.load(file)
-        if not isinstance(result, dict) or not {"categories", "data"} <= set(result):
-            raise ValueError("it is of something else")
+        _check_keys(result, {"categories", "data"})
+        _check_keys(result["data"], {"name", "root"})
         path = os.path.join(folder, "predictions.jsonl")
         with open(path, encoding="utf-8") as file:
             result["lines"] = [json.loads(line) for line in file]
+        for line in result["lines"]:
+            _check_keys(line, {"category", "path", "score"})
     except ValueError as error:
         raise Failure(
             f"{path!r} is not what `skuad benchmark` wrote ({error}): run it again"
         ) from error
     return result
+
+
+def _check_keys(content: Any, keys: set[str]) -> None:
+    if not isinstance(content, dict) or not keys <= set(content):
+        raise ValueError("it is of something else")
 
 
 def _find_truth(data: Mapping[str, Any], category: str) -> _Truth:
@@ -124,7 +131,7 @@ def _report(
         for detection in detect_each(estimator, [ln["path"] for ln in lines], console):
             progress.update()
             if detection.anomaly_map is None or detection.score is None:
-                console.tell(f"error: {detection.path}: {detection.error}")
+                console.fault(detection.path, str(detection.error))
                 continue
             line = lines[detection.index]
             done.append(line)

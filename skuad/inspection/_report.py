@@ -79,7 +79,7 @@ def write_report(
     if not reports:
         raise ValueError("reports is empty: give a CategoryReport for each category")
     pages = [category_section(number, report) for number, report in enumerate(reports)]
-    rest = 100_000 + sum(len(page.encode()) for page in pages)
+    rest = 100_000 + sum(len(_encode(page)) for page in pages)
     reports = _fit_pictures(reports, 1e6 * max_megabytes - rest)
     galleries = [picture_galleries(report) for report in reports]
     sections = "".join(
@@ -87,8 +87,12 @@ def write_report(
         for page, gallery in zip(pages, galleries, strict=True)
     )
     html = _page(title, summary_table(reports) + sections)
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(html)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(_encode(html))
+
+
+def _encode(html: str) -> bytes:
+    return html.encode("utf-8", "backslashreplace")  # names of files may be any bytes
 
 
 def _fit_pictures(

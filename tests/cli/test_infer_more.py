@@ -70,6 +70,18 @@ def test_a_table_and_maps_as_tiff(run, model, test_images, tmp_path):
     assert results["table"] == str(tmp_path / "o" / "predictions.csv")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are no bytes elsewhere")
+def test_names_that_are_no_text(run, model, good, tmp_path):
+    path = os.fsencode(tmp_path / "new") + b"/t\xfcr.png"
+    os.mkdir(tmp_path / "new")
+    shutil.copy(os.path.join(good, "0.png"), path)
+    out = tmp_path / "o"
+    assert run("infer", model, tmp_path / "new", "--out", out, "--csv")[0] == 0
+    (line,) = read_lines(out)
+    assert os.fsencode(line["path"]) == path
+    assert path in (out / "predictions.csv").read_bytes()
+
+
 @pytest.mark.parametrize("cv", [2, ShuffleSplit(1, test_size=5, random_state=0)])
 def test_p_values_of_a_detector_that_has_them(
     run, good, test_images, tmp_path, monkeypatch, cv

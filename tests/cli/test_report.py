@@ -125,9 +125,15 @@ def test_what_is_no_result(fails, result, tmp_path, monkeypatch):
     message = fails("report", result, "--out", tmp_path)
     assert "is a folder" in message and "report.html" in message
     text = (result / "results.json").read_text()
-    for wrong in ("{", "[]", "{}"):
+    for wrong in ("{", "[]", "{}", '{"categories": {}, "data": {}}'):
         (result / "results.json").write_text(wrong)
         assert "is not what `skuad benchmark` wrote" in fails("report", result)
+    (result / "results.json").write_text(text)
+    lines = (result / "predictions.jsonl").read_text()
+    (result / "predictions.jsonl").write_text('{"path": "a.png", "score": 1.0}\n')
+    message = fails("report", result)  # `skuad infer` has written here since
+    assert "predictions.jsonl' is not what `skuad benchmark` wrote" in message
+    (result / "predictions.jsonl").write_text(lines)
     changed = json.loads(text)
     changed["data"]["name"] = "other"
     (result / "results.json").write_text(json.dumps(changed))

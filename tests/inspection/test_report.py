@@ -378,6 +378,12 @@ def test_a_report_without_pictures_masks_or_curves(report, tmp_path):
     assert "<details>" not in text
 
 
+def test_names_of_files_may_be_any_bytes(report, tmp_path):
+    names = ["t\udcfcr.png", *report.names[1:]]
+    write_report(tmp_path / "r.html", replace(report, names=names))
+    assert "r.png" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_no_report_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="reports is empty"):
         write_report(tmp_path / "r.html", [])

@@ -228,6 +228,8 @@ def test_infer_says_once_that_weights_are_missing(weights, tmp_path, capsys):
     command = ["infer", tmp_path / "m.joblib", tmp_path, "--out", tmp_path / "out"]
     assert main([os.fspath(argument) for argument in command]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("skuad: error: the weights of this TimmEmbedder are missing")
+    assert error.startswith(
+        "skuad: error: the weights of this TimmEmbedder are missing"
+    )
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
