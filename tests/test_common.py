@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
-from skuad.utils._testing import CHECKPOINT_ALIASES, NEEDS, instances, make_images
+from skuad.utils._testing import CHECKPOINT_ALIASES, NEEDS, instances
+from skuad.utils._testing_images import make_images
 from skuad.utils.discovery import all_estimators, public_modules
 from skuad.utils.estimator_checks import parametrize_with_image_checks
 

@@ -15,7 +15,7 @@ from skuad.inference import infer, infer_stream, regions_of
 from skuad.io import write_image
 from skuad.postprocessing import MapDecision
 from skuad.preprocessing import GrayWorld
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(12, seed=5)
 NEW = make_images(7, seed=6)

@@ -20,7 +20,7 @@ from skuad.inference import infer, infer_stream, warm_up
 from skuad.io import write_image
 from skuad.preprocessing import GrayWorld
 from skuad.utils import limit_threads
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.utils._testing_openclip import tiny_openclip
 from skuad.utils._torch import forget_networks
 
@@ -237,7 +237,7 @@ def test_processes_of_multiprocessing(method, tmp_path):
 import multiprocessing
 import numpy as np
 from skuad.utils import limit_threads
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.detectors import PatchKNN
 from skuad.feature_extraction import TimmEmbedder
 from skuad.inference import warm_up

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skuad.io import write_image
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.utils._typing import Array, ImagesLike, TargetsLike
 
 N_TRAIN = 8

@@ -9,7 +9,7 @@ from skuad.utils._checking import (
     fit_clone,
     training_images,
 )
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 
 def check_maps_have_the_image_size(estimator: Any, *, rtol: float) -> None:

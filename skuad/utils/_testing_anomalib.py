@@ -12,7 +12,7 @@ def tiny_padim(folder: str) -> str:
     import timm
     import torch
 
-    from skuad.utils._testing import make_images
+    from skuad.utils._testing_images import make_images
 
     n_features = 12
     with torch.random.fork_rng(devices=[]):

@@ -29,7 +29,7 @@ from skuad.augmentation import (
     vignette,
 )
 from skuad.io import ImageSequence, write_image
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 AUGMENTERS = [
     ChannelGain(),

@@ -24,7 +24,7 @@ from skuad.io import write_image
 from skuad.model_selection import GoodTrainKFold
 from skuad.preprocessing import GrayWorld
 from skuad.utils import CalibrationWarning
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES, NEW = make_images(24, size=(32, 40)), make_images(6, size=(32, 40), seed=1)
 NEW[0, 8:20, 8:20] = [255, 0, 255]

@@ -23,7 +23,8 @@ from skuad.calibration._shift import population_stability_index
 from skuad.detectors import PatchKNN
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import ImageSequence, read_image, write_image
-from skuad.utils._testing import instances, make_images
+from skuad.utils._testing import instances
+from skuad.utils._testing_images import make_images
 from skuad.utils._torch import forget_networks
 from skuad.weights import WeightsChangedError
 

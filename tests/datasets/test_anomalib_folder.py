@@ -3,7 +3,7 @@ import pytest
 
 from skuad.datasets import export_anomalib_folder
 from skuad.io import find_images, read_image, read_mask, write_image
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 TRAIN, TEST = make_images(3), make_images(4, seed=1)
 MASKS = np.zeros(TEST.shape[:3], bool)

@@ -92,7 +92,7 @@ def _fill_ead(model, x):
 
 def images(n, size=(64, 64), seed=0):
     """Textured images, all alike."""
-    from skuad.utils._testing import make_images
+    from skuad.utils._testing_images import make_images
 
     return make_images(n, size=size, seed=seed)
 

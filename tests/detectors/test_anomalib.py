@@ -37,8 +37,8 @@ from skuad.detectors import (
 from skuad.detectors._anomalib_offline import no_downloads
 from skuad.model_selection import GoodTrainKFold
 from skuad.preprocessing import GrayWorld, MaxRGB
-from skuad.utils._testing import make_images
 from skuad.utils._testing_anomalib import tiny_padim
+from skuad.utils._testing_images import make_images
 from skuad.utils._torch import forget_networks
 from skuad.weights import relocate_weights
 from skuad.weights._digest import read_sha256

@@ -17,7 +17,7 @@ from skuad.datasets import make_defect_images
 from skuad.detectors import Augmented, PatchKNN, RegionOfInterest
 from skuad.io import write_image
 from skuad.preprocessing import GrayWorld, WhiteBalance
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 KNN = PatchKNN(coreset=None, calibration=None, random_state=0)
 SHIFT = ExposureShift(stops=(-0.5, 0.5))

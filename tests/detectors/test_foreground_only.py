@@ -20,7 +20,7 @@ from skuad.feature_extraction import FilterBankEmbedder
 from skuad.io import write_image
 from skuad.postprocessing import MapDecision, SmoothMaps
 from skuad.preprocessing import HomomorphicFilter
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 SIZE, SIDE = 160, 56
 RATE = {"false_alarm_rate": 0.1}

@@ -16,7 +16,7 @@ from skuad.io import write_image
 from skuad.metrics import make_map_scorer
 from skuad.model_selection import GoodTrainShuffleSplit
 from skuad.preprocessing import GrayWorld
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.utils._testing_openclip import tiny_openclip
 from skuad.weights import WeightsChangedError, check_weights, relocate_weights
 

@@ -17,7 +17,7 @@ from skuad.detectors._openclip_windows import (
     window_numbers,
 )
 from skuad.feature_extraction import OpenCLIPEmbedder, upsample_map
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.utils._testing_openclip import MODELS, tiny_openclip
 
 MEAN = np.array(open_clip.OPENAI_DATASET_MEAN)

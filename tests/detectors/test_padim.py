@@ -9,7 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, ShuffleSplit
 
 from skuad.detectors import Augmented, PaDiM, RegionOfInterest, Tiled
 from skuad.feature_extraction import FilterBankEmbedder, upsample_map
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(13)
 RATE = {"false_alarm_rate": 0.1, "random_state": 0}

@@ -19,7 +19,7 @@ from skuad.detectors import PatchDetector, PatchKNN, Tiled
 from skuad.detectors._row_scores import row_scores
 from skuad.feature_extraction import FilterBankEmbedder, upsample_map
 from skuad.utils import CalibrationWarning
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(20)
 FOLDS = 20  # of "auto"

@@ -10,7 +10,8 @@ from sklearn.decomposition import PCA
 from skuad.augmentation import Compose, random_shift
 from skuad.detectors import Augmented, ForegroundOnly, PatchDetector, PatchKNN
 from skuad.feature_extraction import TimmEmbedder, upsample_map
-from skuad.utils._testing import make_images, tiny_timm_weights
+from skuad.utils._testing import tiny_timm_weights
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(6, size=(64, 96))
 NEW = make_images(2, size=(64, 96), seed=1)

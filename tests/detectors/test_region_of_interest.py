@@ -12,7 +12,7 @@ from skuad.detectors._region_of_interest import region_mask
 from skuad.io import write_image
 from skuad.postprocessing import MapDecision, SmoothMaps
 from skuad.preprocessing import GrayWorld
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(12, size=(64, 96))
 ROI = np.zeros((64, 96), bool)

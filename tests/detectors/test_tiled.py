@@ -14,7 +14,7 @@ from skuad.io import ImageSequence, write_image
 from skuad.io import _sequence as sequence_module
 from skuad.io._images import as_images
 from skuad.preprocessing import GrayWorld, HomomorphicFilter
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(12, size=(80, 112))
 FOLDS = 12  # of "auto"

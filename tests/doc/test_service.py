@@ -32,7 +32,7 @@ from skuad.inference import infer
 from skuad.io import write_image
 from skuad.postprocessing import MapDecision
 from skuad.preprocessing import GrayWorld
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 FOLDER = Path(__file__).parents[2] / "doc" / "examples" / "service"
 NEW = make_images(4, seed=6)

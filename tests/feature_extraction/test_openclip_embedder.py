@@ -16,7 +16,7 @@ from skuad.feature_extraction._openclip_config import (
     find_openclip_weights,
     read_openclip_config,
 )
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 from skuad.utils._testing_openclip import MODELS, tiny_openclip
 from skuad.utils._torch import forget_networks
 from skuad.weights import WeightsNotFoundError

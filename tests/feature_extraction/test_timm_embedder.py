@@ -13,7 +13,8 @@ from skuad.detectors import PatchKNN
 from skuad.feature_extraction import TimmEmbedder
 from skuad.feature_extraction._patch_network import PatchNetwork
 from skuad.feature_extraction._timm import TimmNetwork, build_timm_network
-from skuad.utils._testing import make_images, tiny_timm_weights
+from skuad.utils._testing import tiny_timm_weights
+from skuad.utils._testing_images import make_images
 from skuad.utils._torch import forget_networks
 from skuad.weights import PACKAGES, WeightsNotFoundError, find_weights
 

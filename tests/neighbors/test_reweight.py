@@ -9,7 +9,7 @@ from scipy.special import softmax
 from skuad.detectors import PatchKNN
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.neighbors import reweighted_distance
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(12, seed=3)
 

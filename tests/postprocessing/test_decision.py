@@ -10,7 +10,7 @@ from skuad.detectors import PatchDetector, PatchKNN, Tiled
 from skuad.feature_extraction import FilterBankEmbedder
 from skuad.postprocessing import MapDecision, SmoothMaps, clean_mask, mask_regions
 from skuad.preprocessing import GrayWorld
-from skuad.utils._testing import make_images
+from skuad.utils._testing_images import make_images
 
 IMAGES = make_images(20)
 FOLDS = 20  # of "auto"

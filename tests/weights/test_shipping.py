@@ -20,7 +20,8 @@ from skuad.feature_extraction import TimmEmbedder
 from skuad.io import write_image
 from skuad.preprocessing import GrayWorld
 from skuad.utils import trusted_types
-from skuad.utils._testing import make_images, tiny_timm_weights
+from skuad.utils._testing import tiny_timm_weights
+from skuad.utils._testing_images import make_images
 from skuad.utils._torch import forget_networks
 from skuad.weights import (
     WeightsChangedError,
