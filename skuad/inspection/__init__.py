@@ -2,7 +2,8 @@
 
 from skuad.inspection._drift_display import DriftDisplay
 from skuad.inspection._map_display import AnomalyMapDisplay
-from skuad.inspection._overlay import displayable, montage, overlay, panel
+from skuad.inspection._overlay import displayable, overlay
+from skuad.inspection._panel import montage, panel
 from skuad.inspection._pro_curve_display import ProCurveDisplay
 from skuad.inspection._report import write_report
 from skuad.inspection._report_category import CategoryReport

@@ -1,6 +1,5 @@
-"""Pictures of anomaly maps: heat over the image, outlines, side by side."""
+"""Pictures of anomaly maps: heat over the image, and outlines."""
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 import cv2
@@ -11,19 +10,13 @@ from skuad.inspection._heat import full_heat
 from skuad.utils._typing import Array, FloatArray
 
 #: A picture of shape (H, W, 3).
-_Rgb: TypeAlias = NDArray[np.uint8]
+Rgb: TypeAlias = NDArray[np.uint8]
 
 # Outlines have to stand out from any image and from the heat: white for what was found,
 # cyan (which the heat colours never take) for the truth, both on a dark rim.
-_FOUND = (255, 255, 255)
-_TRUTH = (0, 229, 255)
-_RIM = (16, 16, 24)
-_PAPER = (250, 250, 250)
-_INK = (38, 38, 48)
-_FAINT = (128, 128, 138)
-
-_LINE = cv2.LINE_AA
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+FOUND = (255, 255, 255)
+TRUTH = (0, 229, 255)
+RIM = (16, 16, 24)
 
 
 def displayable(image: ArrayLike) -> NDArray[np.uint8]:
@@ -133,7 +126,7 @@ def overlay(
     (32, 48, 3)
     """
     picture = displayable(image)
-    anomaly_map = _of_shape(anomaly_map, picture.shape[:2], "anomaly map")
+    anomaly_map = of_shape(anomaly_map, picture.shape[:2], "anomaly map")
     vmax = full_heat(anomaly_map.max(), threshold, vmin, vmax)
     heat = _heat(anomaly_map, vmin, vmax)
     pixels, heat = picture.reshape(-1, 3), heat.ravel()
@@ -143,116 +136,13 @@ def overlay(
     elif warm.size:
         pixels[warm] = _with_heat(pixels[warm], heat[warm])
     if mask is not None:
-        truth = _of_shape(mask, picture.shape[:2], "mask") != 0
-        _outline(picture, truth, _TRUTH, clearance=True)
+        truth = of_shape(mask, picture.shape[:2], "mask") != 0
+        outline(picture, truth, TRUTH, clearance=True)
     if threshold is not None:
-        _outline(picture, anomaly_map > threshold, _FOUND)
+        outline(picture, anomaly_map > threshold, FOUND)
     return picture
 
 
-def panel(
-    image: ArrayLike,
-    anomaly_map: ArrayLike,
-    *,
-    mask: ArrayLike | None = None,
-    threshold: float | None = None,
-    vmin: float = 0.0,
-    vmax: float | None = None,
-    caption: str | None = None,
-) -> NDArray[np.uint8]:
-    """Show an image, its `overlay` and the colour scale side by side.
-
-    The true defects are outlined in the image, what was found in the overlay, where
-    nothing else shall hide the heat.
-
-    Parameters
-    ----------
-    image, anomaly_map, mask, threshold, vmin, vmax
-        See `overlay`.
-    caption : str or None, default=None
-        A line of ASCII text below.
-
-    Returns
-    -------
-    picture : ndarray of uint8 of shape (height, width, 3)
-        RGB. Small images are enlarged.
-
-    Raises
-    ------
-    ValueError
-        If the map or the mask has another size than the image.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skuad.inspection import panel
-    >>> image = np.full((256, 256), 128, np.uint8)
-    >>> picture = panel(image, np.zeros((256, 256)), threshold=2.0, caption="good")
-    >>> picture.shape[0] > 256, picture.shape[1] > 2 * 256
-    (True, True)
-    """
-    plain = displayable(image)
-    shape = plain.shape[:2]
-    anomaly_map = _of_shape(anomaly_map, shape, "anomaly map").astype(np.float32)
-    vmax = full_heat(anomaly_map.max(), threshold, vmin, vmax)
-    scale = max(1.0, _LEAST_SIDE / max(shape))
-    size = tuple(max(8, round(scale * side)) for side in shape)
-    if size != shape:
-        plain = _resize(plain, size, cv2.INTER_NEAREST)
-        anomaly_map = _resize(anomaly_map, size, cv2.INTER_LINEAR)
-    heat = overlay(plain, anomaly_map, threshold=threshold, vmin=vmin, vmax=vmax)
-    if mask is not None:
-        truth = (_of_shape(mask, shape, "mask") != 0).astype(np.uint8)
-        truth = _resize(truth, size, cv2.INTER_NEAREST)
-        _outline(plain, truth != 0, _TRUTH, clearance=True)
-    unit = max(1.0, max(size) / 320)  # lettering and gaps grow with the picture
-    margin = round(8 * unit)
-    parts = [plain, heat, _color_bar(size[0], unit, threshold, vmin, vmax)]
-    width = sum(part.shape[1] for part in parts) + 2 * margin
-    below = [_caption(caption, width, unit)] if caption else []
-    height = size[0] + sum(part.shape[0] for part in below)
-    picture = _paper(height + 2 * margin, width + 2 * margin)
-    left = margin
-    for part in parts:
-        picture[margin : margin + size[0], left : left + part.shape[1]] = part
-        left += part.shape[1] + margin
-    for part in below:
-        picture[margin + size[0] : margin + height, margin : margin + width] = part
-    return picture
-
-
-def montage(pictures: Sequence[NDArray[np.uint8]], n_columns: int) -> NDArray[np.uint8]:
-    """Put pictures on one sheet, row by row.
-
-    Parameters
-    ----------
-    pictures : list of ndarray of uint8 of shape (H, W, 3)
-        RGB, of any sizes.
-    n_columns : int
-        Number of pictures in a row.
-
-    Returns
-    -------
-    sheet : ndarray of uint8 of shape (height, width, 3)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skuad.inspection import montage
-    >>> montage([np.zeros((20, 30, 3), np.uint8)] * 5, n_columns=2).shape
-    (60, 60, 3)
-    """
-    height = max(picture.shape[0] for picture in pictures)
-    width = max(picture.shape[1] for picture in pictures)
-    n_rows = -(-len(pictures) // n_columns)
-    sheet = _paper(n_rows * height, n_columns * width)
-    for number, picture in enumerate(pictures):
-        y, x = (number // n_columns) * height, (number % n_columns) * width
-        sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
-    return sheet
-
-
-_LEAST_SIDE = 256
 # Less heat than that leaves the image as it is.
 _WARM = 0.1
 
@@ -276,7 +166,7 @@ def _heat(anomaly_map: Array, vmin: float, vmax: float) -> NDArray[np.float32]:
     return np.clip(np.nan_to_num(unit), 0, 1)
 
 
-def _with_heat(colors: _Rgb, heat: NDArray[np.float32]) -> _Rgb:
+def _with_heat(colors: Rgb, heat: NDArray[np.float32]) -> Rgb:
     """Lay heat (n,) over pixels of an image (n, 3)."""
     # The image turns gray as it warms up, so that heat is the only colour there.
     gray = cv2.cvtColor(colors[None], cv2.COLOR_RGB2GRAY)[0, :, None].astype(np.float32)
@@ -293,7 +183,7 @@ def _smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
     return unit * unit * (3 - 2 * unit)
 
 
-def _of_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> Array:
+def of_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> Array:
     values = np.asarray(values)
     if values.shape != shape:
         raise ValueError(
@@ -303,12 +193,8 @@ def _of_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> Array:
     return values
 
 
-def _resize(values: Array, size: tuple[int, ...], interpolation: int) -> Array:
-    return cv2.resize(values, size[::-1], interpolation=interpolation)
-
-
-def _outline(
-    picture: _Rgb, mask: Array, color: tuple[int, int, int], clearance: bool = False
+def outline(
+    picture: Rgb, mask: Array, color: tuple[int, int, int], clearance: bool = False
 ) -> None:
     """Draw the border of a mask, on request so far outside that no defect is hidden."""
     mask = mask.astype(np.uint8)
@@ -318,59 +204,5 @@ def _outline(
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         mask = cv2.dilate(mask, disk)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, contours, -1, _RIM, width + 2)
+    cv2.drawContours(picture, contours, -1, RIM, width + 2)
     cv2.drawContours(picture, contours, -1, color, width)
-
-
-def _paper(height: int, width: int) -> _Rgb:
-    sheet = np.empty((height, width, 3), np.uint8)
-    sheet[0] = _PAPER
-    sheet[1:] = sheet[0]  # copies rows, which is quicker than pixel by pixel
-    return sheet
-
-
-def _text(
-    canvas: _Rgb,
-    text: str,
-    place: tuple[int, int],
-    unit: float,
-    color: tuple[int, int, int] = _INK,
-) -> None:
-    thickness = max(1, round(unit))
-    cv2.putText(canvas, text, place, _FONT, 0.4 * unit, color, thickness, _LINE)
-
-
-def _caption(text: str, width: int, unit: float) -> _Rgb:
-    strip = _paper(round(24 * unit), width)
-    (needed, _), _ = cv2.getTextSize(text, _FONT, 0.4 * unit, max(1, round(unit)))
-    fitting = unit * min(1.0, (width - 2) / max(needed, 1))
-    _text(strip, text, (0, round(18 * unit)), fitting)
-    return strip
-
-
-def _color_bar(
-    height: int, unit: float, threshold: float | None, vmin: float, vmax: float
-) -> _Rgb:
-    """Draw the scale as it looks on middle gray, with the threshold marked."""
-    bar_width, width = round(14 * unit), round(66 * unit)
-    canvas = _paper(height, width)
-    if not vmax > vmin:
-        return canvas
-    ramp = np.linspace(vmax, vmin, height, dtype=np.float32)[:, None]
-    gray = np.full((height, bar_width), 150, np.uint8)
-    canvas[:, :bar_width] = overlay(
-        gray, np.repeat(ramp, bar_width, axis=1), vmin=vmin, vmax=vmax
-    )
-    left = bar_width + round(5 * unit)
-    line = round(11 * unit)
-    _text(canvas, f"{vmax:.3g}+", (left, line), unit, _FAINT)
-    _text(canvas, f"{vmin:.3g}", (left, height - 2), unit, _FAINT)
-    if threshold is not None and vmin < threshold < vmax:
-        y = round((height - 1) * (vmax - threshold) / (vmax - vmin))
-        thick = max(1, round(unit))
-        cv2.line(canvas, (0, y), (bar_width - 1, y), _RIM, thick + 2)
-        cv2.line(canvas, (0, y), (bar_width - 1, y), _FOUND, thick)
-        if height > 4 * line:
-            y = min(max(y + line // 2, 2 * line), height - line - 4)
-            _text(canvas, f"{threshold:.3g}", (left, y), unit)
-    return canvas
