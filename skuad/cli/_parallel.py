@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -50,6 +51,9 @@ def run_in_parallel(
         # The first map sets the colours of all.
         yield from job.run(items[:1])
         items = items[1:]
+    # Whoever stops the run knows that results were not used.
+    unused = r"\d+ tasks (have been successfully executed|which were still being)"
+    warnings.filterwarnings("ignore", unused, UserWarning)
     with _engine(backend, scheduler, n_jobs, job):
         parallel = Parallel(return_as="generator", pre_dispatch="2*n_jobs")
         for records in parallel(delayed(_run)(job, part) for part in _chunks(items)):

@@ -233,6 +233,8 @@ def test_paths_give_what_arrays_give_and_are_read_once(tmp_path, monkeypatch):
 
 
 def test_the_network_that_describes_images_is_that_of_fit(tmp_path):
+    import timm  # noqa: F401 -- without it there is no instance
+
     embedder = instances()["TimmEmbedder"][0]
     weights = tmp_path / "network.pth"
     content = Path(embedder.weights).read_bytes()
