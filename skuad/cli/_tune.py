@@ -20,7 +20,7 @@ from skuad.cli._model import save_estimator
 from skuad.datasets import load_dataset
 from skuad.metrics import get_map_scorer
 from skuad.model_selection import GoodTrainKFold
-from skuad.model_selection._benchmark_store import _state
+from skuad.model_selection._benchmark_store import state_of
 from skuad.utils._text import plural
 from skuad.utils._typing import MasksLike
 
@@ -157,7 +157,7 @@ def _score_all(
         known = target if metric.startswith("image_") else truth
         for train, test in folds:
             y = [known[i] for i in test]
-            marks = [_state(file) for file in [*files[train], *files[test], *y]]
+            marks = [state_of(file) for file in [*files[train], *files[test], *y]]
             tasks.append((files[train].tolist(), files[test].tolist(), y, marks))
     calls = [
         (estimator, *task, metric, __version__)

@@ -63,7 +63,7 @@ def fingerprint(estimator: Any, category: Category, **settings: Any) -> str:
         "train": _hash_images(category.train),
         "test": _hash_images(category.test),
         "target": _hash(np.asarray(category.target, np.int64)),
-        "masks": _hash([_state(mask) for mask in category.masks]),
+        "masks": _hash([state_of(mask) for mask in category.masks]),
         "subsets": _hash({k: np.asarray(v) for k, v in category.subsets.items()}),
         "saturation": _hash(category.saturation),
     }
@@ -88,11 +88,11 @@ def _hash_images(images: Any) -> str:
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUT":
         return _hash(images)
     if isinstance(images, np.ndarray | list | tuple):
-        return _hash([_state(image) for image in images])
+        return _hash([state_of(image) for image in images])
     return _hash(images)
 
 
-def _state(item: Any) -> Any:
+def state_of(item: Any) -> Any:
     """Return what tells an image or a mask from another, without opening a file."""
     if not isinstance(item, str | os.PathLike):
         return item

@@ -1,5 +1,6 @@
 import os
 import struct
+import subprocess
 import sys
 import time
 
@@ -15,19 +16,28 @@ from skuad.utils._progress import listening
 
 def on_a_terminal(*command):
     """Run a command on a terminal 100 columns wide; return what is written there."""
-    fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))
-    environment = {k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}
-    process, screen = pty.fork()
-    if not process:
-        os.execve(sys.executable, [sys.executable, "-m", *command], environment)
-    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    fcntl, termios = (
+        pytest.importorskip(name, reason="terminals of POSIX systems")
+        for name in ("fcntl", "termios")
+    )
+    screen, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env={k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
     written = b""
     try:
         while new := os.read(screen, 4096):
             written += new
     except OSError:  # on Linux, the end
         pass
-    assert os.waitpid(process, 0)[1] == 0
+    os.close(screen)
+    assert process.wait() == 0
     return written.decode()
 
 
